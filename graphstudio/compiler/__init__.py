@@ -1,0 +1,1 @@
+"""Turns a checked graph into an engine plan."""

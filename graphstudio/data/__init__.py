@@ -1,0 +1,1 @@
+"""Data sources: what a project can learn from, one file each."""

@@ -1,0 +1,1 @@
+"""Scripts in PyTorch, TensorFlow and Keras that give the same numbers as the engine."""

@@ -1,0 +1,62 @@
+"""Translations: English sentences are the keys, one JSON file a room in ``resources/i18n/<language>/``.
+
+One catalogue serves the checker, the command line, the nodes and the windows, and needs no build
+step, which is why it is not Qt's ``.ts``/``.qm``. Qt's own dialogs use Qt's own translation.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+from graphstudio.nodes.types import Message
+from graphstudio.resources import resource
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+
+
+class _Active:
+    language = "en"
+
+
+def set_language(language: str) -> None:
+    """Language of everything that is shown from now on; views then re-read their texts.
+
+    Raises
+    ------
+    ValueError
+        For a language without a catalogue.
+    """
+    if language not in LANGUAGES:
+        raise ValueError(f"language {language!r} is not one of {', '.join(LANGUAGES)}")
+    _Active.language = language
+
+
+def language() -> str:
+    return _Active.language
+
+
+@functools.cache
+def catalogue(language: str) -> dict[str, str]:
+    """English text to translation, merged from every file of the language."""
+    merged: dict[str, str] = {}
+    folder = resource("i18n", language)
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        merged.update(json.loads(path.read_text(encoding="utf-8")))
+    return merged
+
+
+def tr(text: str, **args: Any) -> str:
+    """``text`` in the active language, with ``{name}`` places filled from ``args``.
+
+    Call it with a literal: a test collects the literals and checks that each is translated.
+    """
+    return render(Message(text, args))
+
+
+def render(message: Message) -> str:
+    """A message in the active language."""
+    if _Active.language == "en":
+        return message.render()
+    return message.render(catalogue(_Active.language).get(message.template, message.template))

@@ -1,0 +1,1 @@
+"""Optimisers as a user chooses them: parameters, and their name in each framework."""

@@ -1,0 +1,1 @@
+"""Use cases with explicit arguments: open, save, check, train, export, verify."""
