@@ -48,6 +48,20 @@ class Tokens:
     curve_train: str
     curve_validation: str
     curve_rate: str
+    raised: str
+    """Fields and buttons."""
+    hover: str
+    selection: str
+    """Selected rows and text; ``text`` is written on it."""
+    focus: str
+    code_keyword: str
+    code_string: str
+    code_number: str
+    code_comment: str
+    code_name: str
+    code_builtin: str
+    code_mark: str
+    """Background of the lines that belong to the selected node."""
 
     def color(self, token: str) -> QColor:
         return QColor(getattr(self, token))
@@ -72,12 +86,15 @@ DARK = Tokens(
     cat_merge="#7b46a6", cat_shape="#4a5a70", cat_losses="#ab3350", cat_metrics="#2f7a3c",
     cat_unknown="#5a5f69",
     curve_train="#4c9fff", curve_validation="#f0b54a", curve_rate="#b48cff",
+    raised="#2e343e", hover="#363d49", selection="#243d5c", focus="#4c9fff",
+    code_keyword="#c9a0ff", code_string="#9ad68b", code_number="#f0b072", code_comment="#98a2b1",
+    code_name="#7cc0ff", code_builtin="#6ad3c5", code_mark="#25364d",
 )  # fmt: skip
 
 LIGHT = Tokens(
     name="light",
     window="#f3f4f6", panel="#ffffff", base="#ffffff", border="#cfd5dd",
-    text="#1c2128", text_dim="#59636f", accent="#1f6feb", accent_text="#ffffff",
+    text="#1c2128", text_dim="#59636f", accent="#1a63d4", accent_text="#ffffff",
     error="#c4202d", warning="#8f5f00", ok="#1a7433",
     canvas="#eceff3", grid="#e2e6eb", grid_major="#d5dae1",
     node_body="#ffffff", node_border="#b5bdc8", node_title="#ffffff",
@@ -86,7 +103,10 @@ LIGHT = Tokens(
     cat_normalisation="#8a6414", cat_regularisation="#5d6675", cat_activations="#a8521f",
     cat_merge="#7b46a6", cat_shape="#4a5a70", cat_losses="#ab3350", cat_metrics="#2f7a3c",
     cat_unknown="#5a5f69",
-    curve_train="#1f6feb", curve_validation="#b26b00", curve_rate="#7a3fd1",
+    curve_train="#1a63d4", curve_validation="#b26b00", curve_rate="#7a3fd1",
+    raised="#ffffff", hover="#e6eaf0", selection="#d9e8fd", focus="#1a63d4",
+    code_keyword="#7a2fb8", code_string="#1a6b2c", code_number="#9a4300", code_comment="#5c6672",
+    code_name="#0b57c2", code_builtin="#0b6b60", code_mark="#dceafc",
 )  # fmt: skip
 
 

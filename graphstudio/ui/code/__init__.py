@@ -1,0 +1,1 @@
+"""The code panel: the exported script, live, tied to the selection."""

@@ -1,0 +1,50 @@
+"""Icons: line drawings from ``resources/icons/``, tinted to the theme when they are loaded."""
+
+from __future__ import annotations
+
+import functools
+
+from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
+from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+
+from graphstudio.resources import resource
+
+SIZES = (16, 20, 24, 32, 40, 48, 64)
+"""Pixels at which icons are drawn, so that no usual size at no usual scale is blurred."""
+DISABLED_OPACITY = 0.35
+
+
+@functools.cache
+def icon(name: str, color: str, *, folder: str = "actions") -> QIcon:
+    """Icon ``name`` drawn in ``color`` (``#rrggbb``), pale where the button is disabled."""
+    made = QIcon()
+    renderer = _renderer(name, color, folder)
+    for size in SIZES:
+        made.addPixmap(_draw(renderer, size), QIcon.Mode.Normal)
+        made.addPixmap(_draw(renderer, size, DISABLED_OPACITY), QIcon.Mode.Disabled)
+    return made
+
+
+@functools.cache
+def pixmap(
+    name: str, color: str, size: int, ratio: float = 1.0, *, folder: str = "actions"
+) -> QPixmap:
+    """The same as a pixmap of ``size`` logical pixels on a screen with this pixel ratio."""
+    made = _draw(_renderer(name, color, folder), round(size * ratio))
+    made.setDevicePixelRatio(ratio)
+    return made
+
+
+def _renderer(name: str, color: str, folder: str) -> QSvgRenderer:
+    text = resource("icons", folder, f"{name}.svg").read_text(encoding="utf-8")
+    return QSvgRenderer(QByteArray(text.replace("#000", color).encode()))
+
+
+def _draw(renderer: QSvgRenderer, size: int, opacity: float = 1.0) -> QPixmap:
+    made = QPixmap(QSize(size, size))
+    made.fill(Qt.GlobalColor.transparent)
+    with QPainter(made) as painter:
+        painter.setOpacity(opacity)
+        renderer.render(painter, QRectF(0, 0, size, size))
+    return made

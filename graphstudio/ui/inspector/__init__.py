@@ -1,0 +1,1 @@
+"""The inspector: forms generated from what nodes, data sources and optimisers declare."""
