@@ -1,4 +1,4 @@
-"""Translations: English sentences are the keys, one JSON file a room in ``resources/i18n/<language>/``.
+"""Translations: English sentences are keys; one file a room in ``resources/i18n/<language>/``.
 
 One catalogue serves the checker, the command line, the nodes and the windows, and needs no build
 step, which is why it is not Qt's ``.ts``/``.qm``. Qt's own dialogs use Qt's own translation.
@@ -34,6 +34,7 @@ def set_language(language: str) -> None:
 
 
 def language() -> str:
+    """Code of the active language."""
     return _Active.language
 
 
@@ -56,7 +57,10 @@ def tr(text: str, **args: Any) -> str:
 
 
 def render(message: Message) -> str:
-    """A message in the active language."""
+    """A message in the active language, the messages among its arguments included."""
     if _Active.language == "en":
         return message.render()
-    return message.render(catalogue(_Active.language).get(message.template, message.template))
+    translations = catalogue(_Active.language)
+    args = {k: render(v) if isinstance(v, Message) else v for k, v in message.args.items()}
+    text = translations.get(message.template, message.template)
+    return Message(message.template, args).render(text)

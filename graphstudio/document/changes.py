@@ -32,6 +32,8 @@ class Change(Protocol):
 
 @dataclass(frozen=True)
 class AddNode:
+    """Add a node without wires."""
+
     graph: str
     node: Node
 
@@ -50,6 +52,8 @@ class AddNode:
 
 @dataclass(frozen=True)
 class RemoveNode:
+    """Remove a node that has no wires."""
+
     graph: str
     node_id: str
 
@@ -87,11 +91,15 @@ class SetNode:
 
     def touched(self) -> ChangeSet:
         key = frozenset({(self.graph, self.node_id)})
-        return ChangeSet(moved=key) if DRAWING_FIELDS.issuperset(self.values) else ChangeSet(nodes=key)
+        return (
+            ChangeSet(moved=key) if DRAWING_FIELDS.issuperset(self.values) else ChangeSet(nodes=key)
+        )
 
 
 @dataclass(frozen=True)
 class AddWire:
+    """Add a wire to a free input; refuses a cycle."""
+
     graph: str
     wire: Wire
 
@@ -99,9 +107,13 @@ class AddWire:
         graph = document.graph(self.graph)
         source, target = _node(graph, self.wire.source), _node(graph, self.wire.target)
         if self.wire.key in graph.wires:
-            raise DocumentError(f"input {self.wire.target_port!r} of {target.label!r} has a wire already")
+            raise DocumentError(
+                f"input {self.wire.target_port!r} of {target.label!r} has a wire already"
+            )
         if graph.reaches(self.wire.target, self.wire.source):
-            raise DocumentError(f"a wire from {source.label!r} to {target.label!r} would close a cycle")
+            raise DocumentError(
+                f"a wire from {source.label!r} to {target.label!r} would close a cycle"
+            )
         graph.wires[self.wire.key] = self.wire
         return RemoveWire(self.graph, self.wire.key)
 
@@ -111,6 +123,8 @@ class AddWire:
 
 @dataclass(frozen=True)
 class RemoveWire:
+    """Remove the wire of an input."""
+
     graph: str
     key: tuple[str, str]
 
@@ -145,6 +159,8 @@ class PutFrame:
 
 @dataclass(frozen=True)
 class SetData:
+    """Replace where the samples come from."""
+
     data: DataSpec
 
     def apply(self, document: Document) -> Change:
@@ -157,6 +173,8 @@ class SetData:
 
 @dataclass(frozen=True)
 class SetTraining:
+    """Replace how the model is trained."""
+
     training: Training
 
     def apply(self, document: Document) -> Change:

@@ -54,11 +54,22 @@ class History:
             return ChangeSet()
         backward = self._run(changes)
         step = Step(
-            Message(name) if isinstance(name, str) else name, tuple(changes), tuple(reversed(backward)), merge
+            Message(name) if isinstance(name, str) else name,
+            tuple(changes),
+            tuple(reversed(backward)),
+            merge,
         )
         last = self._done[-1] if self._done else None
-        if merge and last is not None and last.merge == merge and not self._undone and last is not self._clean:
-            self._done[-1] = Step(last.name, last.forward + step.forward, step.backward + last.backward, merge)
+        if (
+            merge
+            and last is not None
+            and last.merge == merge
+            and not self._undone
+            and last is not self._clean
+        ):
+            self._done[-1] = Step(
+                last.name, last.forward + step.forward, step.backward + last.backward, merge
+            )
         else:
             self._done.append(step)
         if any(s is self._clean for s in self._undone):

@@ -80,10 +80,13 @@ class Graph:
             n
             for n in self.nodes
             if n.role == "layer"
-            and (not self.consumers[n.id] or any(c.role in ("loss", "metric") for c in self.consumers[n.id]))
+            and (
+                not self.consumers[n.id]
+                or any(c.role in ("loss", "metric") for c in self.consumers[n.id])
+            )
         )
 
     @cached_property
     def model_nodes(self) -> tuple[IRNode, ...]:
-        """Inputs and layers: what belongs into an exported model, without targets, losses, metrics."""
+        """Inputs and layers: what an exported model holds; no targets, losses or metrics."""
         return tuple(n for n in self.nodes if n.role in ("input", "layer"))

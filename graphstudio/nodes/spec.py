@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
 
-from graphstudio.nodes.types import Message, TensorType
+from graphstudio.nodes.types import Message, ShapeError, TensorType
 
 Role = Literal["layer", "input", "target", "loss", "metric"]
 
@@ -50,7 +50,10 @@ class ParamSpec:
             case "choice":
                 if value not in self.choices:
                     options = ", ".join(self.choices)
-                    return Message("'{name}' must be one of {options}, not {value}", args | {"options": options})
+                    return Message(
+                        "'{name}' must be one of {options}, not {value}",
+                        args | {"options": options},
+                    )
             case "int":
                 if not isinstance(value, int) or isinstance(value, bool):
                     return Message("'{name}' must be a whole number, not {value}", args)
@@ -66,7 +69,10 @@ class ParamSpec:
                     return Message("'{name}' must be a list of whole numbers, not {value}", args)
                 if self.length and not self.length[0] <= len(value) <= self.length[1]:
                     low, high = self.length
-                    return Message("'{name}' needs {low} to {high} numbers, not {value}", args | {"low": low, "high": high})
+                    return Message(
+                        "'{name}' needs {low} to {high} numbers, not {value}",
+                        args | {"low": low, "high": high},
+                    )
                 for v in value:
                     if (p := self._range_problem(v, args)) is not None:
                         return p
@@ -74,10 +80,16 @@ class ParamSpec:
 
     def _range_problem(self, value: float, args: dict[str, Any]) -> Message | None:
         if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
-            template = "'{name}' must be above {low}, not {value}" if self.low_open else "'{name}' must be at least {low}, not {value}"
+            template = (
+                "'{name}' must be above {low}, not {value}"
+                if self.low_open
+                else "'{name}' must be at least {low}, not {value}"
+            )
             return Message(template, args | {"low": f"{self.low:g}"})
         if self.high is not None and value > self.high:
-            return Message("'{name}' must be at most {high}, not {value}", args | {"high": f"{self.high:g}"})
+            return Message(
+                "'{name}' must be at most {high}, not {value}", args | {"high": f"{self.high:g}"}
+            )
         return None
 
     def coerce(self, value: Any) -> Any:
@@ -119,8 +131,14 @@ def param(
         Unit of a number with one, such as ``"px"``.
     """
     meta = {
-        "doc": doc, "label": label, "low": low, "high": high, "low_open": low_open,
-        "choices": tuple(choices), "length": length, "unit": unit,
+        "doc": doc,
+        "label": label,
+        "low": low,
+        "high": high,
+        "low_open": low_open,
+        "choices": tuple(choices),
+        "length": length,
+        "unit": unit,
     }
     return field(default=default, metadata={"param": meta})
 
@@ -184,7 +202,9 @@ class Value(Protocol):
 class EngineBuilder(Protocol):
     """What ``lower`` may ask of the compiler. Names are local to the node."""
 
-    def parameter(self, name: str, shape: tuple[int, ...], *, init: str = "zeros", **options: Any) -> Value:
+    def parameter(
+        self, name: str, shape: tuple[int, ...], *, init: str = "zeros", **options: Any
+    ) -> Value:
         """Trainable array. ``init`` names an engine initialiser, ``options`` are its arguments."""
         ...
 
@@ -233,6 +253,10 @@ class NodeType(ABC):
     def infer(self, *inputs: Any, **_: Any) -> Any:
         """Output TensorType (or tuple of them); raises ShapeError when the inputs do not fit."""
 
+    def parameters(self, *inputs: Any) -> Mapping[str, tuple[int, ...]]:
+        """Names and shapes of what ``lower`` will ask for as trainable, given the input types."""
+        return {}
+
     @abstractmethod
     def lower(self, b: EngineBuilder, *inputs: Any, **_: Any) -> Any:
         """Express the node in engine ops."""
@@ -257,7 +281,12 @@ class ElementwiseNode(UnaryNode):
     keeps_shape = True
 
     def infer(self, x: TensorType) -> TensorType:
-        return dataclasses.replace(x, classes=None)
+        if x.dtype != "float32":
+            raise ShapeError(
+                message=Message("expected float32 numbers, got {dtype}", {"dtype": x.dtype}),
+                code="dtype",
+            )
+        return x
 
 
 N = TypeVar("N", bound=type[NodeType])
@@ -267,13 +296,15 @@ _SUCCESSORS: dict[str, str] = {}
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def register(cls: N) -> N:
-    """Class decorator that enters a node type into the catalogue; refuses a second owner of an id."""
+    """Class decorator that enters a node type; refuses a second owner of an id."""
     if not dataclasses.is_dataclass(cls):
         cls = dataclass(frozen=True, kw_only=True)(cls)  # type: ignore[assignment]
     for type_id in (cls.type_id, *cls.replaces):
         owner = _CATALOG.get(type_id) or _CATALOG.get(_SUCCESSORS.get(type_id, ""))
         if owner is not None:
-            raise ValueError(f"node type {type_id!r} is defined in both {owner.__module__} and {cls.__module__}")
+            raise ValueError(
+                f"node type {type_id!r} is defined in both {owner.__module__} and {cls.__module__}"
+            )
     _CATALOG[cls.type_id] = cls
     _SUCCESSORS.update(dict.fromkeys(cls.replaces, cls.type_id))
     params_of(cls)
@@ -294,7 +325,9 @@ def find_type(type_id: str) -> type[NodeType] | None:
     return known.get(type_id) or known.get(_SUCCESSORS.get(type_id, ""))
 
 
-def build(cls: type[NodeType], params: Mapping[str, Any]) -> tuple[NodeType | None, list[tuple[str, Message]]]:
+def build(
+    cls: type[NodeType], params: Mapping[str, Any]
+) -> tuple[NodeType | None, list[tuple[str, Message]]]:
     """Node with these parameters, or None and every (parameter name, problem) found."""
     problems: list[tuple[str, Message]] = []
     values: dict[str, Any] = {}

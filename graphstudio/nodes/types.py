@@ -68,7 +68,7 @@ class Message:
     """A sentence with named places, translated where it is shown, never where it is made.
 
     ``template`` is the English text and also the key of its translation. A shape among the
-    arguments (a tuple) is written as ``(N, 3, 8, 8)``.
+    arguments (a tuple) is written as ``(N, 3, 8, 8)``; a Message among them is rendered in turn.
     """
 
     template: str
@@ -76,8 +76,8 @@ class Message:
 
     def render(self, template: str | None = None) -> str:
         """The sentence, in English unless another ``template`` is given."""
-        shown = {k: _show(v) for k, v in self.args.items()}
-        return (template or self.template).format(**shown) if shown else (template or self.template)
+        text = template or self.template
+        return text.format(**{k: _show(v) for k, v in self.args.items()}) if self.args else text
 
     def __str__(self) -> str:
         return self.render()
@@ -91,6 +91,8 @@ def _show(value: Any) -> Any:
         return format_shape(value.shape)
     if isinstance(value, tuple):
         return format_shape(value)
+    if isinstance(value, Message):
+        return value.render()
     return value
 
 
@@ -154,7 +156,8 @@ class ShapeError(Exception):
         code: str = "shape",
     ) -> None:
         if message is None:
-            message = Message("expected {expected}, got {actual}", {"expected": expected, "actual": actual})
+            args = {"expected": expected, "actual": actual}
+            message = Message("expected {expected}, got {actual}", args)
         self.message = message
         self.hint = Message(hint) if isinstance(hint, str) else hint
         self.port = port

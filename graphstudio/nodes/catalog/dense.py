@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.shapes import known, require_float
 from graphstudio.nodes.spec import Case, EngineBuilder, UnaryNode, Value, param, register
-from graphstudio.nodes.types import ShapeError, TensorType
+from graphstudio.nodes.types import InsertNode, Message, ShapeError, TensorType
 
 
 @register
@@ -14,13 +15,14 @@ from graphstudio.nodes.types import ShapeError, TensorType
 class Dense(UnaryNode):
     """Affine map on the last axis: ``y = x @ weight.T + bias``.
 
-    Input ``(N, ..., D)``, output ``(N, ..., units)``.
+    Input ``(N, D)`` or ``(N, T, D)``, output ``(N, ..., units)``. PyTorch ``nn.Linear``, Keras
+    ``Dense`` (which stores the weight as ``(in, out)``; here and in PyTorch it is ``(out, in)``).
     """
 
     type_id = "layer.dense"
     label = "Dense"
     category = "Layers"
-    keywords = ("linear", "fully connected", "fc", "d", "全连接")
+    keywords = ("d", "linear", "fully connected", "fc", "affine", "全连接", "线性", "稠密")
     size_param = "units"
     cases = (
         Case(inputs=((8, 784),)),
@@ -31,29 +33,46 @@ class Dense(UnaryNode):
     use_bias: bool = param(True, label="Bias", doc="Add one trainable offset per unit.")
 
     def infer(self, x: TensorType) -> TensorType:
-        if x.dtype != "float32":
-            raise ShapeError(expected="float32 numbers", actual=x.dtype, code="dtype")
+        require_float(x)
+        if x.rank > 3:
+            raise ShapeError(
+                expected=Message("rank 2 or 3, (N, D) or (N, T, D)"),
+                actual=x.shape,
+                hint=Message("Put a Flatten or a GlobalAveragePool2D node before this one."),
+                fixes=(InsertNode(Message("Insert Flatten"), "x", "shape.flatten"),),
+            )
         if x.rank < 2:
             raise ShapeError(
-                expected="rank 2 or more, (N, ..., D)",
+                expected=Message("rank 2 or 3, (N, D) or (N, T, D)"),
                 actual=x.shape,
-                hint="Put a Reshape node before this one.",
+                hint=Message("Put a Reshape node before this one."),
+                fixes=(
+                    InsertNode(
+                        Message("Insert a Reshape to {shape}", {"shape": (1,)}),
+                        "x",
+                        "shape.reshape",
+                        {"shape": (1,)},
+                    ),
+                )
+                if x.rank == 1
+                else (),
             )
         if not isinstance(x.shape[-1], int):
-            raise ShapeError(expected="a known size of the last axis", actual=x.shape)
+            raise ShapeError(expected=Message("a known size of the last axis"), actual=x.shape)
         return x.with_last(self.units)
 
     def summary(self) -> str:
         return str(self.units)
 
     def num_flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
-        features = inputs[0].shape[-1]
-        return 2 * (outputs[0].sample_size or 0) * (features if isinstance(features, int) else 0)
+        return 2 * (outputs[0].sample_size or 0) * known(inputs[0].shape[-1])
+
+    def parameters(self, x: TensorType) -> Mapping[str, tuple[int, ...]]:
+        weight = {"weight": (self.units, known(x.shape[-1]))}
+        return weight | ({"bias": (self.units,)} if self.use_bias else {})
 
     def lower(self, b: EngineBuilder, x: Value) -> Value:
-        features = x.type.shape[-1]
-        assert isinstance(features, int)  # infer refuses a symbolic size
-        weight = b.parameter("weight", (self.units, features), init="glorot_uniform")
+        weight = b.parameter("weight", (self.units, known(x.type.shape[-1])), init="glorot_uniform")
         y: Value = b.call("matmul", x, weight, transpose_b=True)
         if self.use_bias:
             y = b.call("add", y, b.parameter("bias", (self.units,), init="zeros"))

@@ -1,0 +1,40 @@
+"""Product of several inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphstudio.nodes.merging import MergeNode, require_equal
+from graphstudio.nodes.spec import Case, EngineBuilder, Value, register
+from graphstudio.nodes.types import TensorType
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Multiply(MergeNode):
+    """Product of all inputs, element by element.
+
+    Inputs and output have one shape; nothing is broadcast. Used for gates. PyTorch ``a * b``, Keras
+    ``Multiply``.
+    """
+
+    type_id = "merge.multiply"
+    label = "Multiply"
+    keywords = ("*", "product", "gate", "hadamard", "相乘", "乘积", "门控")
+    cases = (
+        Case(inputs=((2, 5), (2, 5))),
+        Case(inputs=((2, 3, 4, 4),) * 3, params={"num_inputs": 3}),
+    )
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return require_equal(inputs)
+
+    def num_flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+        return (self.num_inputs - 1) * (outputs[0].sample_size or 0)
+
+    def lower(self, b: EngineBuilder, *inputs: Value) -> Value:
+        y = inputs[0]
+        for other in inputs[1:]:
+            y = b.call("multiply", y, other)
+        return y
