@@ -68,7 +68,7 @@ def candidates(kind: str, option: str, project_dir: Path | None) -> list[Path]:
             raise DataError(
                 problem,
                 Message(
-                    "Name a folder outside of the project like this: graphstudio data use {kind} DIR",
+                    "Name a folder outside of the project with: graphstudio data use {kind} DIR",
                     {"kind": kind},
                 ),
             )

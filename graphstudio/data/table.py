@@ -47,10 +47,11 @@ class Table(Source):
             features = (features - mean) / np.where(deviation > 0, deviation, 1.0)
         features, labels = features.astype(np.float32), table.target.astype(np.int64)
         progress(Message("Reading a table of scikit-learn"), 1.0)
-        return DataSet(
-            *({"features": features[r], "label": labels[r]} for r in (train, validation, test)),
-            class_names=self.class_names,
-        )
+        parts = [
+            {"features": features[rows], "label": labels[rows]}
+            for rows in (train, validation, test)
+        ]
+        return DataSet(parts[0], parts[1], parts[2], self.class_names)
 
     def loader_text(self, split: Split) -> str:
         standardise = (

@@ -54,8 +54,9 @@ def open_project(path: Path) -> OpenedProject:
     except FormatError as error:
         raise ProjectError(list(error.problems)) from error
     except OSError as error:
+        reason = error.strerror or str(error)
         raise ProjectError(
-            [_file_problem("'{path}' cannot be opened: {reason}", path, error)]
+            [Message("'{path}' cannot be opened: {reason}", {"path": str(path), "reason": reason})]
         ) from error
     return OpenedProject(loaded.document, path, list(loaded.warnings))
 
@@ -73,8 +74,9 @@ def save_project(document: Document, path: Path) -> Path:
     try:
         file_format.save(document, path)
     except OSError as error:
+        reason = error.strerror or str(error)
         raise ProjectError(
-            [_file_problem("'{path}' cannot be saved: {reason}", path, error)]
+            [Message("'{path}' cannot be saved: {reason}", {"path": str(path), "reason": reason})]
         ) from error
     return path
 
@@ -117,7 +119,3 @@ def project_in(folder: Path) -> Path:
             ]
         )
     return found[0]
-
-
-def _file_problem(template: str, path: Path, error: OSError) -> Message:
-    return Message(template, {"path": str(path), "reason": error.strerror or str(error)})
