@@ -22,13 +22,6 @@ from graphstudio.nodes.types import BATCH
 BUNDLED = ("digits", "iris", "wine", "breast_cancer")
 
 
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folders that this computer's user named have no say in the tests."""
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA", "LOCALAPPDATA", "HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-
-
 def write_mnist(folder: Path, *, train: int = 60, test: int = 20, zipped: bool = True) -> None:
     """Four small files in MNIST's format (a test's input, not a stand-in for the data)."""
     rng = np.random.default_rng(0)
@@ -117,18 +110,17 @@ def test_splits_share_no_sample_and_lose_none() -> None:
     assert sizes == [1258, 180, 359]
     from sklearn.datasets import load_digits
 
-    parts = np.concatenate(
-        [loaded.train["image"], loaded.validation["image"], loaded.test["image"]]
-    )
-    ours = np.sort((parts.reshape(1797, 64) * 16).round(), axis=0)
-    np.testing.assert_array_equal(ours, np.sort(load_digits().data, axis=0))
+    parts = [p["image"].reshape(-1, 64) for p in (loaded.train, loaded.validation, loaded.test)]
+    ours = sorted(map(tuple, np.concatenate(parts) * 16))
+    assert ours == sorted(map(tuple, load_digits().data))
     order = np.random.default_rng(0).permutation(1797)
     np.testing.assert_array_equal(loaded.test["label"], load_digits().target[order[:359]])
 
 
 def test_describing_every_source_imports_neither_numpy_nor_sklearn() -> None:
     code = (
-        "import sys; from graphstudio import data; from graphstudio.document.model import DataSpec\n"
+        "import sys; from graphstudio import data\n"
+        "from graphstudio.document.model import DataSpec\n"
         "for kind in data.sources():\n"
         "    fields, problem = data.describe(DataSpec(source=kind))\n"
         "    assert fields and problem is None\n"
@@ -199,9 +191,11 @@ def test_the_folder_that_the_user_named_is_used_for_every_project(tmp_path: Path
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"folders": 3}', '{"folders": {"mnist": 1}}'])
-def test_a_broken_list_of_folders_is_as_good_as_none(tmp_path: Path, content: str) -> None:
+def test_a_broken_list_of_folders_is_as_good_as_none(
+    tmp_path: Path, own_folders: Path, content: str
+) -> None:
     name_folder("mnist", tmp_path)
-    (settings,) = (tmp_path / "home").rglob("data.json")
+    (settings,) = own_folders.rglob("data.json")
     assert json.loads(settings.read_text())["folders"] == {"mnist": str(tmp_path)}
     settings.write_text(content)
     assert named_folder("mnist") is None
