@@ -35,7 +35,8 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     home = tmp_path_factory.mktemp("home")
     for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(home / variable.lower()))
-    monkeypatch.setenv("GRAPHSTUDIO_HOME", str(home))
+    for kind in ("CONFIG", "STATE"):
+        monkeypatch.setenv(f"GRAPHSTUDIO_{kind}_DIR", str(home / kind.lower()))
     return home
 
 
