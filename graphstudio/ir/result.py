@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from graphstudio.document.model import Wire
 from graphstudio.ir.diagnostics import Diagnostic
@@ -50,4 +51,13 @@ class CheckResult:
         return report.output_types.get(wire.source_port) if report else None
 
     def of_node(self, node_id: str) -> tuple[Diagnostic, ...]:
-        return tuple(d for d in self.diagnostics if d.node == node_id)
+        """Everything about one node, errors first."""
+        return self._by_node.get(node_id, ())
+
+    @cached_property
+    def _by_node(self) -> dict[str, tuple[Diagnostic, ...]]:
+        found: dict[str, tuple[Diagnostic, ...]] = {}
+        for d in self.diagnostics:
+            if d.node is not None:
+                found[d.node] = (*found.get(d.node, ()), d)
+        return found

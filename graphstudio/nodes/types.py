@@ -124,7 +124,23 @@ class SetProducerSize:
     size: int
 
 
-Fix = InsertNode | SetParam | SetProducerSize
+@dataclass(frozen=True)
+class SkipProducer:
+    """Fix: wire ``port`` of the faulty node to what feeds the node before it."""
+
+    title: Message
+    port: str
+
+
+@dataclass(frozen=True)
+class CutWire:
+    """Fix: remove the wire that enters ``port`` of the faulty node."""
+
+    title: Message
+    port: str
+
+
+Fix = InsertNode | SetParam | SetProducerSize | SkipProducer | CutWire
 
 
 class ShapeError(Exception):
