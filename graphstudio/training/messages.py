@@ -23,6 +23,7 @@ class Start:
     num_threads: int = 0
     """0: one fewer than the machine has, at least one."""
     resume_from: str = ""
+    """A ``.safetensors`` file to begin from instead of fresh weights; empty: begin anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class Preparing:
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
+    """From the worker: the first step comes next."""
+
     epochs: int
     steps_per_epoch: int
     batch_size: int
@@ -80,6 +83,8 @@ class EpochEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class StateChanged:
+    """From the worker: it obeyed a control."""
+
     state: Literal["running", "paused", "stopping"]
 
 
@@ -97,6 +102,8 @@ class Evaluated:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
+    """From the worker, last: the run is over and its results are written."""
+
     status: Literal["completed", "stopped"]
     epochs: int
     seconds: float
@@ -117,7 +124,16 @@ class Failed:
 
 
 Message = (
-    Start | Control | Preparing | Started | StepMetrics | EpochEnd | StateChanged | Evaluated | Finished | Failed
+    Start
+    | Control
+    | Preparing
+    | Started
+    | StepMetrics
+    | EpochEnd
+    | StateChanged
+    | Evaluated
+    | Finished
+    | Failed
 )
 _TYPES = {t.__name__: t for t in Message.__args__}
 
@@ -143,7 +159,9 @@ def decode(line: str) -> Message:
             raise ValueError(f"protocol {version}, expected {PROTOCOL}")
         message: Message = _TYPES[name](**_restore(body))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"not a message of the training protocol ({error}): {line[:200]!r}") from error
+        raise ValueError(
+            f"not a message of the training protocol ({error}): {line[:200]!r}"
+        ) from error
     return message
 
 

@@ -1,0 +1,171 @@
+"""The training process: ``python -m graphstudio.training.worker``, JSON lines in and out.
+
+It reads one Start, then Controls, on its standard input, and writes messages on its standard
+output; both belong to the protocol alone. Whatever a library prints goes to standard error.
+NumPy is imported only once it is known how many threads it may use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from graphstudio import i18n
+from graphstudio.nodes.types import Message as Text
+from graphstudio.training import messages
+from graphstudio.training.controls import Controls
+from graphstudio.training.messages import Control, Failed, Preparing, Start, StateChanged
+
+if TYPE_CHECKING:
+    from graphstudio.training.session import Session
+
+NICENESS = 10
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+class Channel:
+    """The protocol's end of the two pipes; the usual descriptors are moved out of harm's way."""
+
+    def __init__(self) -> None:
+        self.incoming: IO[str] = os.fdopen(os.dup(0), encoding="utf-8", errors="replace")
+        self._outgoing: IO[str] = os.fdopen(
+            os.dup(1), "w", encoding="utf-8", errors="backslashreplace", newline="\n"
+        )
+        with open(os.devnull, encoding="utf-8") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(2, 1)  # prints of C libraries too
+        sys.stdout = sys.stderr
+        self._lock = threading.Lock()
+
+    def send(self, message: messages.Message) -> None:
+        """Write one message; a reader that is gone ends the process."""
+        line = messages.encode(message)
+        with self._lock:
+            try:
+                self._outgoing.write(line + "\n")
+                self._outgoing.flush()
+            except OSError:  # nobody listens any more
+                os._exit(3)
+
+
+def default_threads() -> int:
+    """One fewer than the cores that this process may use, at least one."""
+    usable = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, usable - 1)
+
+
+def main() -> int:
+    """Train as told on standard input; 0 if the run was completed or stopped, 1 if it failed."""
+    channel = Channel()
+    i18n_language = os.environ.get("GRAPHSTUDIO_LANGUAGE", "en")
+    i18n.set_language(i18n_language if i18n_language in i18n.LANGUAGES else "en")
+    try:
+        start = messages.decode(channel.incoming.readline())
+        if not isinstance(start, Start):
+            raise ValueError(f"expected Start, got {type(start).__name__}")
+    except ValueError as error:
+        channel.send(Failed(reason="protocol", message=str(error)))
+        return 1
+    _be_nice()
+    num_threads = start.num_threads or default_threads()
+    for variable in _THREAD_VARIABLES:
+        os.environ[variable] = str(num_threads)
+    controls = Controls()
+    threading.Thread(target=_listen, args=(channel, controls), daemon=True, name="stdin").start()
+    return _train(channel, controls, start, num_threads)
+
+
+def _train(channel: Channel, controls: Controls, start: Start, num_threads: int) -> int:
+    channel.send(Preparing(what=i18n.render(Text("Starting the engine"))))
+    session: Session | None = None
+    try:
+        from graphstudio.training.session import Session
+
+        session = Session(start, num_threads, controls, channel.send)
+        session.run()
+    except MemoryError:
+        message = Text("the computer has not enough memory for this model and batch size")
+        hint = Text("Make the batch size or the layers smaller.")
+        failure = Failed(reason="memory", message=i18n.render(message), hint=i18n.render(hint))
+    except Exception as error:
+        failure = failure_of(error, Path(start.run_dir))
+    else:
+        return 0
+    with contextlib.suppress(OSError):  # the disk may be what failed
+        if session is not None:
+            session.note_failure(failure)
+    channel.send(failure)
+    return 1
+
+
+def failure_of(error: Exception, run_dir: Path) -> Failed:
+    """What to tell the user of an error that ended a run."""
+    details = "".join(traceback.format_exception(error))
+    reason = getattr(error, "reason_code", "")
+    text: Text | None = getattr(error, "message", None)
+    if isinstance(text, Text):
+        hint: Text | None = getattr(error, "hint", None)
+        return Failed(
+            reason=reason or type(error).__name__.removesuffix("Error").lower(),
+            message=i18n.render(text),
+            hint=i18n.render(hint) if hint is not None else "",
+            node=getattr(error, "node", "") or "",
+        )
+    if isinstance(error, OSError):
+        text = Text(
+            "the run cannot be written to {folder}: {reason}",
+            {"folder": str(run_dir), "reason": error.strerror or str(error)},
+        )
+        hint = Text("Make room on the disk or save the project elsewhere, then train again.")
+        return Failed(
+            reason="disk", message=i18n.render(text), hint=i18n.render(hint), details=details
+        )
+    text = Text(
+        "training ended with an error of the program: {error}", {"error": repr(error)[:500]}
+    )
+    return Failed(reason="internal", message=i18n.render(text), details=details)
+
+
+def _listen(channel: Channel, controls: Controls) -> None:
+    """Pass controls on; the end of the input means that nobody is there, so training stops."""
+    for line in channel.incoming:
+        try:
+            message = messages.decode(line)
+        except ValueError as error:
+            print(f"ignored: {error}", file=sys.stderr)  # noqa: T201
+            continue
+        if isinstance(message, Control):
+            if message.action == "stop" and not controls.stopped:
+                channel.send(StateChanged(state="stopping"))
+            controls.submit(message.action)
+    controls.abandon()
+
+
+def _be_nice() -> None:
+    """Let the window and everything else go first."""
+    if sys.platform == "win32":
+        import ctypes
+
+        below_normal = 0x4000
+        kernel = ctypes.windll.kernel32
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
+    else:
+        with contextlib.suppress(OSError):
+            os.nice(NICENESS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
