@@ -85,7 +85,7 @@ class Settings:
         return settings
 
     def save(self, path: Path | None = None) -> None:
-        """Write the file, whole or not at all. A disk that refuses costs the memory, not the work."""
+        """Write the file, whole or not at all. A disk that refuses costs no more than memory."""
         path = path or self.path()
         text = json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False)
         try:
@@ -108,7 +108,7 @@ class Settings:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Replace a file by ``text`` in one step: whoever reads it sees the old or the new, never half."""
+    """Replace a file in one step: whoever reads it sees the old or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:

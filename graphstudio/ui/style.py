@@ -20,8 +20,8 @@ from graphstudio.resources import resource
 from graphstudio.ui.theme import Theme, Tokens
 
 CHINESE_FONTS = (
-    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei UI", "Microsoft YaHei",
-    "PingFang SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback",
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei UI",
+    "Microsoft YaHei", "PingFang SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback",
 )  # fmt: skip
 INTERFACE_FONTS = (
     "Inter",
@@ -77,12 +77,13 @@ def palette(tokens: Tokens) -> QPalette:
     made = QPalette()
     roles = QPalette.ColorRole
     for role, name in (
-        (roles.Window, "window"), (roles.WindowText, "text"), (roles.Base, "base"), (roles.AlternateBase, "panel"),
-        (roles.Text, "text"), (roles.Button, "raised"), (roles.ButtonText, "text"), (roles.BrightText, "error"),
-        (roles.ToolTipBase, "raised"), (roles.ToolTipText, "text"), (roles.PlaceholderText, "text_dim"),
+        (roles.Window, "window"), (roles.WindowText, "text"), (roles.Base, "base"),
+        (roles.AlternateBase, "panel"), (roles.Text, "text"), (roles.Button, "raised"),
+        (roles.ButtonText, "text"), (roles.BrightText, "error"), (roles.ToolTipBase, "raised"),
+        (roles.ToolTipText, "text"), (roles.PlaceholderText, "text_dim"),
         (roles.Highlight, "selection"), (roles.HighlightedText, "text"), (roles.Link, "accent"),
-        (roles.LinkVisited, "accent"), (roles.Mid, "border"), (roles.Dark, "border"), (roles.Midlight, "hover"),
-        (roles.Light, "hover"), (roles.Accent, "accent"),
+        (roles.LinkVisited, "accent"), (roles.Mid, "border"), (roles.Dark, "border"),
+        (roles.Midlight, "hover"), (roles.Light, "hover"), (roles.Accent, "accent"),
     ):  # fmt: skip
         made.setColor(role, tokens.color(name))
     made.setColor(roles.Shadow, QColor("#000000"))
@@ -179,10 +180,11 @@ def system_language() -> str:
     return "en"
 
 
+QT_TEXTS = {"zh": ("qtbase_zh_CN",)}
+
+
 class QtTexts:
     """Qt's own texts (OK, Cancel, the file dialog) in the language of the program."""
-
-    FILES = {"zh": ("qtbase_zh_CN",)}
 
     def __init__(self) -> None:
         self._installed: list[QTranslator] = []
@@ -193,7 +195,7 @@ class QtTexts:
             app.removeTranslator(translator)
         self._installed.clear()
         folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
-        for name in self.FILES.get(language, ()):
+        for name in QT_TEXTS.get(language, ()):
             translator = QTranslator(app)
             if translator.load(name, folder):
                 app.installTranslator(translator)
@@ -202,7 +204,7 @@ class QtTexts:
 
 
 def set_role(widget: QWidget, role: str) -> None:
-    """Give a label or button its meaning (``dim``, ``error``, ``primary`` ...) for the style sheet."""
+    """Give a label or button its meaning (``dim``, ``error``, ``primary``) for the style."""
     set_property(widget, "role", role)
 
 

@@ -1,0 +1,207 @@
+"""One problem as a row: what, where, why, and buttons that mend it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from graphstudio.i18n import render, tr
+from graphstudio.ir.diagnostics import Diagnostic
+from graphstudio.ir.fixes import fix_changes
+from graphstudio.nodes.spec import build, find_type
+from graphstudio.nodes.types import Fix, Message
+from graphstudio.ui.icons import icon, pixmap
+from graphstudio.ui.project import Project
+from graphstudio.ui.style import set_role
+from graphstudio.ui.theme import Theme
+
+ICON = 16
+TOKENS = {"error": "error", "warning": "warning", "blocked": "text_dim"}
+
+
+def severity_text(severity: str) -> str:
+    """The severity in words, for those who do not see the icon."""
+    match severity:
+        case "error":
+            return tr("Error")
+        case "warning":
+            return tr("Warning")
+    return tr("Blocked")
+
+
+def place_of(project: Project, diagnostic: Diagnostic) -> str:
+    """Where a problem is: the node's name and, if one is at fault, the port or parameter."""
+    graph = project.document.graphs.get(diagnostic.graph)
+    node = graph.nodes.get(diagnostic.node) if graph and diagnostic.node else None
+    if node is None:
+        return tr("Project")
+    if diagnostic.port and (label := _port_label(node, diagnostic.port)):
+        return tr("{node}, port {port}", node=node.label, port=label)
+    return node.label
+
+
+def _port_label(node, name: str) -> str:
+    cls = find_type(node.type)
+    spec = build(cls, node.params)[0] if cls else None
+    if spec is None:
+        return ""
+    ports = [*spec.input_ports(), *spec.output_ports()]
+    if len(spec.input_ports()) < 2 and len(spec.output_ports()) < 2:
+        return ""  # there is nothing to tell apart
+    return next((render(Message(p.label)) for p in ports if p.name == name), "")
+
+
+def apply_fix(project: Project, diagnostic: Diagnostic, fix: Fix) -> bool:
+    """Carry out what a fix offers, as one step that can be undone."""
+    project.history.close_merge()
+    try:
+        command = fix_changes(project.document, diagnostic.graph, diagnostic, fix)
+    except (KeyError, ValueError) as error:
+        # The document moved on since the check that offered the fix.
+        project.refused.emit(str(error))
+        return False
+    done = project.push(command)
+    project.check_now()
+    return done
+
+
+class ProblemRow(QFrame):
+    """Icon, place and message, hint, fixes. Click or Enter leads to the node."""
+
+    activated = Signal(object)
+
+    def __init__(
+        self,
+        project: Project,
+        diagnostic: Diagnostic,
+        theme: Theme,
+        *,
+        show_place: bool = True,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("problemRow")
+        self._project, self.diagnostic, self._theme = project, diagnostic, theme
+        self._show_place = show_place
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if show_place else Qt.FocusPolicy.NoFocus)
+        self._icon = QLabel()
+        self._icon.setFixedSize(ICON, ICON + 2)
+        self._message = QLabel()
+        self._hint = QLabel()
+        set_role(self._hint, "dim")
+        for label in (self._message, self._hint):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setWordWrap(True)
+        self._place = QLabel()
+        self._place.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self._place, "heading")
+        self._place.setVisible(show_place)
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(self._place)
+        words.addWidget(self._message)
+        words.addWidget(self._hint)
+        self.fix_buttons: list[QPushButton] = []
+        buttons = QVBoxLayout() if not show_place else QHBoxLayout()
+        buttons.setSpacing(6)
+        for i, fix in enumerate(diagnostic.fixes):
+            button = QPushButton()
+            button.setObjectName(f"fix_{diagnostic.node or 'project'}_{i}")
+            button.setIconSize(QSize(14, 14))
+            set_role(button, "fix")
+            button.clicked.connect(lambda _=False, f=fix: apply_fix(project, diagnostic, f))
+            self.fix_buttons.append(button)
+            buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 7, 12, 7)
+        row.setSpacing(10)
+        row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        if show_place:
+            row.addLayout(words, 1)
+            row.addLayout(buttons)
+        else:
+            words.addLayout(buttons)
+            words.setSpacing(5)
+            row.addLayout(words, 1)
+        theme.changed.connect(self._recolor)
+        self._recolor()
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        d = self.diagnostic
+        message = _sentence(render(d.message))
+        hint = _sentence(render(d.hint)) if d.hint else ""
+        place = place_of(self._project, d)
+        self._place.setText(place)
+        self._message.setText(message)
+        self._hint.setText(hint)
+        self._hint.setVisible(bool(hint))
+        kind = severity_text(d.severity)
+        self._icon.setToolTip(kind)
+        self.setAccessibleName(f"{kind}: {place}: {message} {hint}".strip())
+        for button, fix in zip(self.fix_buttons, d.fixes, strict=True):
+            title = _sentence(render(fix.title), stop=False)
+            button.setText(title)
+            button.setAccessibleName(title)
+
+    def _recolor(self) -> None:
+        tokens = self._theme.tokens
+        severity = self.diagnostic.severity
+        color = getattr(tokens, TOKENS[severity])
+        self._icon.setPixmap(pixmap(severity, color, ICON, self.devicePixelRatioF()))
+        for button in self.fix_buttons:
+            button.setIcon(icon("fix", tokens.accent))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.pos()):
+            self.activated.emit(self.diagnostic)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        match event.key():
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Space:
+                self.activated.emit(self.diagnostic)
+            case Qt.Key.Key_Down:
+                self.focusNextChild()
+            case Qt.Key.Key_Up:
+                self.focusPreviousChild()
+            case _:
+                super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.update()
+
+    def enterEvent(self, event) -> None:
+        self.update()
+
+    def leaveEvent(self, event) -> None:
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if not self._show_place:
+            return
+        tokens = self._theme.tokens
+        with QPainter(self) as painter:
+            if self.hasFocus():
+                painter.fillRect(self.rect(), tokens.color("selection"))
+            elif self.underMouse():
+                painter.fillRect(self.rect(), tokens.color("hover"))
+            painter.setPen(tokens.color("border"))
+            painter.drawLine(0, self.height() - 1, self.width(), self.height() - 1)
+
+
+def _sentence(text: str, *, stop: bool = True) -> str:
+    """The text with a capital letter, and a full stop where a sentence has none."""
+    if not text:
+        return ""
+    text = text[0].upper() + text[1:]
+    return (
+        text
+        if not stop or text[-1] in ".!?。！？"
+        else text + ("。" if "\u4e00" <= text[-1] <= "\u9fff" else ".")
+    )
