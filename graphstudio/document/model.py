@@ -72,6 +72,7 @@ class BlockInterface:
     outputs: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     """Parameter name to default value; nodes refer to them by name in expressions."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -115,6 +116,7 @@ class Split:
     validation: float = 0.1
     test: float = 0.2
     seed: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ class Choice:
 
     kind: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
