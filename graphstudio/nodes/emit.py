@@ -209,22 +209,5 @@ def flattened(x: Emitted) -> Layout:
 # frameworks' base classes define. PyTorch keeps a node's layer as an attribute of that name, and an
 # attribute called "train" would take the place of the method.
 RESERVED_NAMES: frozenset[str] = frozenset(
-    """
-    F Layout T_destination activity_regularizer add_loss add_metric add_module add_variable add_weight
-    apply args autocast axes batch bfloat16 buffers build build_model call call_super_init children cls
-    compile compute_loss count_params cpu cuda data dataclass device double dtype dump_patches epoch
-    eval evaluate export extra_repr fit forward functools get_buffer get_config get_extra_state
-    get_layer get_parameter get_submodule half initializers inputs ipu keras label_smoothing layers
-    load_data load_state_dict load_weights loss losses main make_loaders math metrics model modules mtia
-    name name_scope named_buffers named_children named_modules named_parameters nn
-    non_trainable_variables non_trainable_weights np numpy ops optimizer outputs parameters path predict
-    register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
-    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
-    register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ reset_parameters
-    save save_weights seed self serve set_extra_state set_submodule share_memory state_dict stateless_call
-    submodules summary tape targets tf to to_empty torch train train_step trainable
-    trainable_variables trainable_weights training type values variables weights with_name_scope x xpu
-    zero_grad
-    """.split()
+    ["F", "Layout", "T_destination", "activity_regularizer", "add_loss", "add_metric", "add_module", "add_variable", "add_weight", "apply", "args", "autocast", "axes", "batch", "bfloat16", "buffers", "build", "build_model", "call", "call_super_init", "children", "cls", "compile", "compute_loss", "count_params", "cpu", "cuda", "data", "dataclass", "device", "double", "dtype", "dump_patches", "epoch", "eval", "evaluate", "export", "extra_repr", "fit", "forward", "functools", "get_buffer", "get_config", "get_extra_state", "get_layer", "get_parameter", "get_submodule", "half", "initializers", "inputs", "ipu", "keras", "label_smoothing", "layers", "load_data", "load_state_dict", "load_weights", "loss", "losses", "main", "make_loaders", "math", "metrics", "model", "modules", "mtia", "name", "name_scope", "named_buffers", "named_children", "named_modules", "named_parameters", "nn", "non_trainable_variables", "non_trainable_weights", "np", "numpy", "ops", "optimizer", "outputs", "parameters", "path", "predict", "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook", "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_module", "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "reset_parameters", "save", "save_weights", "seed", "self", "serve", "set_extra_state", "set_submodule", "share_memory", "state_dict", "stateless_call", "submodules", "summary", "tape", "targets", "tf", "to", "to_empty", "torch", "train", "train_step", "trainable", "trainable_variables", "trainable_weights", "training", "type", "values", "variables", "weights", "with_name_scope", "x", "xpu", "zero_grad"]
 )

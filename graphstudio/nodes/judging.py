@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.shapes import require_float
 from graphstudio.nodes.spec import NodeType, Port
 from graphstudio.nodes.types import (
@@ -98,3 +99,8 @@ def require_class_scores(prediction: TensorType, target: TensorType) -> None:
             ),
             code="classes",
         )
+
+
+def classes_last(e: Emitter, prediction: Emitted) -> Emitted:
+    """Scores with their classes on the last axis, as TensorFlow and Keras want them."""
+    return prediction if prediction.type.rank < 3 else e.channels_last(prediction)

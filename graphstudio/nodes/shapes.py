@@ -124,6 +124,21 @@ def resolve_pads(
     return height, width
 
 
+def keras_padding(
+    x: TensorType,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    pads: Pads,
+    dilation: Sequence[int] = (1, 1),
+) -> str | None:
+    """Keras's word for these pads, ``valid`` or ``same``, or None if it has none."""
+    if not any(map(any, pads)):
+        return "valid"
+    zeros = (0, 0, 0, 0)
+    same = resolve_pads("same", zeros, x, kernel_size, stride=stride, dilation=dilation)
+    return "same" if pads == same else None
+
+
 def window_output(
     size: int, kernel: int, *, stride: int = 1, pads: tuple[int, int] = (0, 0), dilation: int = 1
 ) -> int:

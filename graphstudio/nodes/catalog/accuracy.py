@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphstudio.nodes.judging import SCALAR, JudgeNode, require_class_scores
+from graphstudio.nodes.emit import Code, Emitted, Emitter
+from graphstudio.nodes.judging import SCALAR, JudgeNode, classes_last, require_class_scores
 from graphstudio.nodes.spec import Case, EngineBuilder, Value, register
 from graphstudio.nodes.types import TensorType
 
@@ -32,3 +33,15 @@ class Accuracy(JudgeNode):
     def lower(self, b: EngineBuilder, prediction: Value, target: Value) -> Value:
         value: Value = b.call("accuracy", prediction, target)
         return value
+
+    def emit_pytorch(self, e: Emitter, prediction: Emitted, target: Emitted) -> Emitted:
+        return e.expression("({0}.argmax(dim=1) == {1}).float().mean()", prediction, target)
+
+    def emit_tensorflow(self, e: Emitter, prediction: Emitted, target: Emitted) -> Emitted:
+        best = e.call("tf.argmax", classes_last(e, prediction), axis=-1)
+        right = e.call("tf.equal", best, target)
+        return e.call("tf.reduce_mean", e.call("tf.cast", right, Code("tf.float32")))
+
+    def emit_keras(self, e: Emitter, prediction: Emitted, target: Emitted) -> Emitted:
+        metric = e.layer("keras.metrics.SparseCategoricalAccuracy")
+        return metric(target, classes_last(e, prediction))

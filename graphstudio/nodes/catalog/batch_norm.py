@@ -5,9 +5,61 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Code, Emitted, Emitter, Snippet, Unsupported, Weight, vector
 from graphstudio.nodes.shapes import known, require_float
 from graphstudio.nodes.spec import Case, EngineBuilder, UnaryNode, Value, param, register
 from graphstudio.nodes.types import Message, ShapeError, TensorType
+
+_TF_BATCH_NORM = Snippet(
+    "BatchNorm",
+    '''
+class BatchNorm(tf.Module):
+    """Batch normalisation over the last axis.
+
+    ``momentum`` is the share of the new batch in the moving statistics, and the
+    moving variance is the unbiased one, as in PyTorch.
+    """
+
+    def __init__(self, channels, *, epsilon, momentum, name):
+        super().__init__(name=name)
+        self.epsilon = epsilon
+        self.momentum = momentum
+        ones, zeros = tf.ones([channels]), tf.zeros([channels])
+        with self.name_scope:
+            self.gamma = tf.Variable(ones, name="gamma")
+            self.beta = tf.Variable(zeros, name="beta")
+            self.moving_mean = tf.Variable(zeros, trainable=False, name="moving_mean")
+            self.moving_variance = tf.Variable(
+                ones, trainable=False, name="moving_variance"
+            )
+
+    def __call__(self, x, training):
+        mean, variance = self.moving_mean, self.moving_variance
+        if training:
+            mean, variance = tf.nn.moments(x, list(range(x.shape.rank - 1)))
+            count = tf.cast(tf.size(x) // x.shape[-1], x.dtype)
+            unbiased = variance * count / tf.maximum(count - 1, 1)
+            for moving, new in (
+                (self.moving_mean, mean),
+                (self.moving_variance, unbiased),
+            ):
+                moving.assign(moving + self.momentum * (new - moving))
+        return tf.nn.batch_normalization(
+            x, mean, variance, self.beta, self.gamma, self.epsilon
+        )
+''',
+    imports=("import tensorflow as tf",),
+)
+
+
+def _weights(x: Emitted) -> dict[str, str | Weight]:
+    """The weights under the names that TensorFlow and Keras give them."""
+    return {
+        "gamma": vector("weight", x),
+        "beta": vector("bias", x),
+        "moving_mean": vector("running_mean", x),
+        "moving_variance": vector("running_var", x),
+    }
 
 
 @register
@@ -74,3 +126,39 @@ class BatchNorm(UnaryNode):
             epsilon=self.epsilon,
         )
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted | Unsupported:
+        if x.type.rank > 5:
+            return Unsupported(
+                Message("PyTorch normalises at most three axes after the channels"),
+                Message("Put a Reshape before '{label}' that joins axes."),
+            )
+        cls = f"nn.BatchNorm{max(x.type.rank - 2, 1)}d"
+        names = ("weight", "bias", "running_mean", "running_var")
+        return e.layer(
+            cls,
+            known(x.type.shape[1]),
+            eps=self.epsilon,
+            momentum=self.momentum,
+            weights={name: name for name in names},
+        )(x)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        x = x if x.type.rank == 2 else e.channels_last(x)
+        return e.layer(
+            _TF_BATCH_NORM,
+            known(x.type.shape[1]),
+            epsilon=self.epsilon,
+            momentum=self.momentum,
+            weights=_weights(x),
+        )(x, training=Code("training"))
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.layer(
+            "layers.BatchNormalization",
+            axis=e.axis(x, 1),
+            epsilon=self.epsilon,
+            # Keras weighs the old statistics, we the new batch.
+            momentum=round(1.0 - self.momentum, 12),
+            weights=_weights(x),
+        )(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.merging import MERGE_PORTS, MergeNode
 from graphstudio.nodes.shapes import require_float
 from graphstudio.nodes.spec import Case, EngineBuilder, Value, param, register
@@ -69,6 +70,18 @@ class Concatenate(MergeNode):
     def lower(self, b: EngineBuilder, *inputs: Value) -> Value:
         y: Value = b.call("concatenate", *inputs, axis=self.axis_index(inputs[0].type.rank))
         return y
+
+    def emit_pytorch(self, e: Emitter, *inputs: Emitted) -> Emitted:
+        return e.call("torch.cat", inputs, dim=self.axis_index(inputs[0].type.rank))
+
+    def emit_tensorflow(self, e: Emitter, *inputs: Emitted) -> Emitted:
+        xs = e.aligned(*inputs)
+        return e.call("tf.concat", xs, axis=e.axis(xs[0], self.axis_index(xs[0].type.rank)))
+
+    def emit_keras(self, e: Emitter, *inputs: Emitted) -> Emitted:
+        xs = e.aligned(*inputs)
+        axis = e.axis(xs[0], self.axis_index(xs[0].type.rank))
+        return e.layer("layers.Concatenate", axis=axis)(list(xs))
 
 
 def _without(x: TensorType, axis: int) -> tuple[Dim, ...]:

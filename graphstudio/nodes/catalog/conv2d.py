@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter, Snippet, Weight, kernel, pair
 from graphstudio.nodes.shapes import (
     PADDINGS,
     Pads,
+    keras_padding,
     known,
     require_image,
     resolve_pads,
@@ -17,6 +19,76 @@ from graphstudio.nodes.shapes import (
 )
 from graphstudio.nodes.spec import Case, EngineBuilder, UnaryNode, Value, param, register
 from graphstudio.nodes.types import Message, SetParam, ShapeError, TensorType
+
+_TF_CONV2D = Snippet(
+    "Conv2D",
+    '''
+class Conv2D(tf.Module):
+    """Convolution of images (N, H, W, C), padded by so many pixels on each side."""
+
+    def __init__(
+        self,
+        channels,
+        filters,
+        *,
+        kernel_size,
+        strides,
+        padding,
+        dilations=1,
+        use_bias=True,
+        kernel_initializer,
+        name,
+    ):
+        super().__init__(name=name)
+        self.strides = strides
+        self.padding = [[0, 0], *padding, [0, 0]]
+        self.dilations = dilations
+        with self.name_scope:
+            kernel = kernel_initializer((*kernel_size, channels, filters))
+            self.kernel = tf.Variable(kernel, name="kernel")
+            self.bias = None
+            if use_bias:
+                self.bias = tf.Variable(tf.zeros([filters]), name="bias")
+
+    def __call__(self, x):
+        y = self.convolve(x, self.kernel)
+        return y if self.bias is None else tf.nn.bias_add(y, self.bias)
+
+    def convolve(self, x, kernel):
+        return tf.nn.conv2d(
+            x,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            dilations=self.dilations,
+        )
+''',
+    imports=("import tensorflow as tf",),
+)
+
+_TF_GROUPED_CONV2D = Snippet(
+    "GroupedConv2D",
+    '''
+class GroupedConv2D(Conv2D):
+    """Convolution of groups of channels apart from each other.
+
+    The groups are divided by hand: TensorFlow has no gradient of a grouped
+    convolution on CPUs without oneDNN.
+    """
+
+    def __init__(self, channels, filters, *, groups, **options):
+        super().__init__(channels // groups, filters, **options)
+        self.groups = groups
+
+    def convolve(self, x, kernel):
+        xs = tf.split(x, self.groups, axis=-1)
+        kernels = tf.split(kernel, self.groups, axis=-1)
+        ys = [super(GroupedConv2D, self).convolve(*p) for p in zip(xs, kernels)]
+        return tf.concat(ys, axis=-1)
+''',
+    imports=("import tensorflow as tf",),
+    uses=(_TF_CONV2D,),
+)
 
 
 @register
@@ -154,3 +226,70 @@ class Conv2D(UnaryNode):
             groups=self.groups,
         )
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        (top, bottom), (left, right) = self.pads_for(x.type)
+        padding = (top, left)
+        if (top, left) != (bottom, right):
+            # PyTorch's layer pads both sides alike.
+            x, padding = e.call("F.pad", x, (left, right, top, bottom)), (0, 0)
+        return e.layer(
+            "nn.Conv2d",
+            known(x.type.shape[1]),
+            self.filters,
+            kernel_size=pair(self.kernel_size),
+            stride=pair(self.stride),
+            padding=pair(padding),
+            weights={name: name for name in self.parameters(x.type)},
+            **self._options(dilation="dilation", groups="groups", use_bias="bias"),
+        )(x)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        x = e.channels_last(x)
+        return e.layer(
+            _TF_CONV2D if self.groups == 1 else _TF_GROUPED_CONV2D,
+            known(x.type.shape[1]),
+            self.filters,
+            kernel_size=self.kernel_size,
+            strides=self.stride,
+            padding=self.pads_for(x.type),
+            weights=self._channels_last(),
+            **self._options(dilation="dilations", groups="groups", use_bias="use_bias"),
+        )(x)
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        x = e.channels_last(x)
+        pads = self.pads_for(x.type)
+        # Keras refuses strides with dilation: every stride-th result of stride 1 is the same.
+        sliced = self.stride != (1, 1) and self.dilation != (1, 1)
+        strides = (1, 1) if sliced else self.stride
+        padding = keras_padding(x.type, self.kernel_size, strides, pads, self.dilation)
+        if padding is None:
+            x, padding = e.layer("layers.ZeroPadding2D", pads, suffix="pad")(x), "valid"
+        y = e.layer(
+            "layers.Conv2D",
+            self.filters,
+            kernel_size=pair(self.kernel_size),
+            strides=pair(strides),
+            padding=padding,
+            weights=self._channels_last(),
+            **self._options(dilation="dilation_rate", groups="groups", use_bias="use_bias"),
+        )(x)
+        if sliced:
+            y = e.expression(f"{{0}}[:, ::{self.stride[0]}, ::{self.stride[1]}, :]", y)
+        return y
+
+    def _channels_last(self) -> dict[str, str | Weight]:
+        bias: dict[str, str | Weight] = {"bias": "bias"} if self.use_bias else {}
+        return {"kernel": kernel("weight"), **bias}
+
+    def _options(self, *, dilation: str, groups: str, use_bias: str) -> dict[str, object]:
+        """Arguments that are 1 or true in every framework unless given, under its names."""
+        options: dict[str, object] = {}
+        if self.dilation != (1, 1):
+            options[dilation] = pair(self.dilation)
+        if self.groups != 1:
+            options[groups] = self.groups
+        if not self.use_bias:
+            options[use_bias] = False
+        return options

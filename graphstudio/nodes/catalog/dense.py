@@ -5,9 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import LOGICAL, Emitted, Emitter, Snippet, Weight, matrix
 from graphstudio.nodes.shapes import known, require_float
 from graphstudio.nodes.spec import Case, EngineBuilder, UnaryNode, Value, param, register
 from graphstudio.nodes.types import InsertNode, Message, ShapeError, TensorType
+
+_TF_DENSE = Snippet(
+    "Dense",
+    '''
+class Dense(tf.Module):
+    """Affine map on the last axis: ``y = x @ kernel + bias``."""
+
+    def __init__(
+        self, features, units, *, use_bias=True, kernel_initializer, name
+    ):
+        super().__init__(name=name)
+        with self.name_scope:
+            kernel = kernel_initializer((features, units))
+            self.kernel = tf.Variable(kernel, name="kernel")
+            self.bias = None
+            if use_bias:
+                self.bias = tf.Variable(tf.zeros([units]), name="bias")
+
+    def __call__(self, x):
+        y = tf.matmul(x, self.kernel)
+        return y if self.bias is None else y + self.bias
+''',
+    imports=("import tensorflow as tf",),
+)
 
 
 @register
@@ -77,3 +102,27 @@ class Dense(UnaryNode):
         if self.use_bias:
             y = b.call("add", y, b.parameter("bias", (self.units,), init="zeros"))
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        weights = {name: name for name in self.parameters(x.type)}
+        options = {} if self.use_bias else {"bias": False}
+        features = known(x.type.shape[-1])
+        return e.layer("nn.Linear", features, self.units, weights=weights, **options)(x)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        x = x if x.layout.flattened else e.logical(x)
+        options = {} if self.use_bias else {"use_bias": False}
+        features = known(x.type.shape[-1])
+        dense = e.layer(_TF_DENSE, features, self.units, weights=self._transposed(x), **options)
+        return e.laid(dense(x), LOGICAL)
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        x = x if x.layout.flattened else e.logical(x)
+        options = {} if self.use_bias else {"use_bias": False}
+        dense = e.layer("layers.Dense", self.units, weights=self._transposed(x), **options)
+        return e.laid(dense(x), LOGICAL)
+
+    def _transposed(self, x: Emitted) -> dict[str, str | Weight]:
+        """The weights for frameworks that store (in, out)."""
+        bias: dict[str, str | Weight] = {"bias": "bias"} if self.use_bias else {}
+        return {"kernel": matrix("weight", x), **bias}

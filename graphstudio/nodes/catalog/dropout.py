@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.spec import Case, ElementwiseNode, EngineBuilder, Value, param, register
 
 
@@ -34,3 +35,12 @@ class Dropout(ElementwiseNode):
     def lower(self, b: EngineBuilder, x: Value) -> Value:
         y: Value = b.call("dropout", x, rate=self.rate)
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.layer("nn.Dropout", p=self.rate)(x)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.expression("tf.nn.dropout({0}, rate={1}) if training else {0}", x, self.rate)
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.layer("layers.Dropout", self.rate)(x)

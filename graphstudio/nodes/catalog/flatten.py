@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter, flattened
 from graphstudio.nodes.shapes import require_known
 from graphstudio.nodes.spec import Case, EngineBuilder, UnaryNode, Value, register
 from graphstudio.nodes.types import Message, ShapeError, TensorType
@@ -38,3 +39,22 @@ class Flatten(UnaryNode):
     def lower(self, b: EngineBuilder, x: Value) -> Value:
         y: Value = b.call("flatten", x)
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        if x.type.rank == 2:
+            return x
+        if x.type.rank == 1:
+            return e.call("torch.unsqueeze", x, dim=1)
+        return e.call("torch.flatten", x, start_dim=1)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        if x.type.rank == 2:
+            return x
+        x = e.flattenable(x)
+        return e.laid(e.call("tf.reshape", x, (-1, x.type.sample_size)), flattened(x))
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        if x.type.rank == 2:
+            return x
+        x = e.flattenable(x)
+        return e.laid(e.layer("layers.Flatten")(x), flattened(x))

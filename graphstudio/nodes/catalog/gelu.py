@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.spec import Case, ElementwiseNode, EngineBuilder, Value, param, register
 
 
@@ -39,3 +40,14 @@ class GELU(ElementwiseNode):
     def lower(self, b: EngineBuilder, x: Value) -> Value:
         y: Value = b.call("gelu", x, approximate=self.approximate)
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("F.gelu", x, approximate=self.approximate)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("tf.nn.gelu", x, approximate=self.approximate == "tanh")
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        if self.approximate == "none":
+            return e.layer("layers.Activation", "gelu")(x)
+        return e.call("keras.ops.gelu", x, approximate=True)

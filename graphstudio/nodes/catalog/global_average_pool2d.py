@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.shapes import require_image
 from graphstudio.nodes.spec import Case, EngineBuilder, UnaryNode, Value, register
 from graphstudio.nodes.types import TensorType
@@ -35,3 +36,12 @@ class GlobalAveragePool2D(UnaryNode):
     def lower(self, b: EngineBuilder, x: Value) -> Value:
         y: Value = b.call("mean", x, axis=(2, 3), keepdims=False)
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("torch.mean", x, dim=(2, 3))
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("tf.reduce_mean", e.channels_last(x), axis=(1, 2))
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.layer("layers.GlobalAveragePooling2D")(e.channels_last(x))

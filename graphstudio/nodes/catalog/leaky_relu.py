@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.spec import Case, ElementwiseNode, EngineBuilder, Value, param, register
 
 
@@ -33,3 +34,12 @@ class LeakyReLU(ElementwiseNode):
     def lower(self, b: EngineBuilder, x: Value) -> Value:
         y: Value = b.call("leaky_relu", x, negative_slope=self.negative_slope)
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("F.leaky_relu", x, negative_slope=self.negative_slope)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("tf.nn.leaky_relu", x, alpha=self.negative_slope)
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.layer("layers.LeakyReLU", negative_slope=self.negative_slope)(x)

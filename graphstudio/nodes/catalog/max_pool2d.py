@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter, pair
 from graphstudio.nodes.shapes import (
     PADDINGS,
     Pads,
+    keras_padding,
     require_image,
     resolve_pads,
     size_text,
@@ -113,3 +115,33 @@ class MaxPool2D(UnaryNode):
             padding=self.pads_for(x.type),
         )
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        (top, bottom), (left, right) = self.pads_for(x.type)
+        padding = (top, left)
+        wide = any(2 * p > k for p, k in zip(padding, self.kernel_size, strict=True))
+        if (top, left) != (bottom, right) or wide:
+            # PyTorch pads both sides alike, by half a window at most.
+            x = e.call("F.pad", x, (left, right, top, bottom), value=-math.inf)
+            padding = (0, 0)
+        size, stride = pair(self.kernel_size), pair(self.stride)
+        return e.call("F.max_pool2d", x, kernel_size=size, stride=stride, padding=pair(padding))
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        pads = self.pads_for(x.type)
+        padding = [[0, 0], *map(list, pads), [0, 0]] if any(map(any, pads)) else "VALID"
+        x = e.channels_last(x)
+        size, strides = pair(self.kernel_size), pair(self.stride)
+        return e.call("tf.nn.max_pool2d", x, ksize=size, strides=strides, padding=padding)
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        x = e.channels_last(x)
+        pads = self.pads_for(x.type)
+        padding = keras_padding(x.type, self.kernel_size, self.stride, pads)
+        if padding is None:
+            # ZeroPadding2D would let zeros win over negative inputs.
+            around = ((0, 0), *pads, (0, 0))
+            x = e.call("keras.ops.pad", x, around, constant_values=-math.inf)
+            padding = "valid"
+        size, strides = pair(self.kernel_size), pair(self.stride)
+        return e.layer("layers.MaxPooling2D", size, strides=strides, padding=padding)(x)

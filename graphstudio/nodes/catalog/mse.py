@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.judging import SCALAR, JudgeNode
 from graphstudio.nodes.shapes import require_float
 from graphstudio.nodes.spec import Case, EngineBuilder, Value, register
@@ -65,6 +66,16 @@ class MSE(JudgeNode):
     def lower(self, b: EngineBuilder, prediction: Value, target: Value) -> Value:
         value: Value = b.call("mse", prediction, target)
         return value
+
+    def emit_pytorch(self, e: Emitter, prediction: Emitted, target: Emitted) -> Emitted:
+        return e.call("F.mse_loss", prediction, target)
+
+    def emit_tensorflow(self, e: Emitter, prediction: Emitted, target: Emitted) -> Emitted:
+        prediction, target = e.aligned(prediction, target)
+        return e.call("tf.reduce_mean", e.call("tf.math.squared_difference", prediction, target))
+
+    def emit_keras(self, e: Emitter, prediction: Emitted, target: Emitted) -> Emitted:
+        return e.layer("keras.losses.MeanSquaredError")(target, prediction)
 
 
 def _fixes(prediction: TensorType, target: TensorType) -> tuple[Fix, ...]:

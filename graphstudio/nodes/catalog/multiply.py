@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.merging import MergeNode, require_equal
 from graphstudio.nodes.spec import Case, EngineBuilder, Value, register
 from graphstudio.nodes.types import TensorType
@@ -38,3 +39,12 @@ class Multiply(MergeNode):
         for other in inputs[1:]:
             y = b.call("multiply", y, other)
         return y
+
+    def emit_pytorch(self, e: Emitter, *inputs: Emitted) -> Emitted:
+        return e.expression(" * ".join(f"{{{i}}}" for i in range(len(inputs))), *inputs)
+
+    def emit_tensorflow(self, e: Emitter, *inputs: Emitted) -> Emitted:
+        return self.emit_pytorch(e, *e.aligned(*inputs))
+
+    def emit_keras(self, e: Emitter, *inputs: Emitted) -> Emitted:
+        return e.layer("layers.Multiply")(list(e.aligned(*inputs)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import LOGICAL, Emitted, Emitter
 from graphstudio.nodes.shapes import require_known
 from graphstudio.nodes.spec import Case, EngineBuilder, UnaryNode, Value, param, register
 from graphstudio.nodes.types import Message, SetParam, ShapeError, TensorType
@@ -79,3 +80,14 @@ class Reshape(UnaryNode):
     def lower(self, b: EngineBuilder, x: Value) -> Value:
         y: Value = b.call("reshape", x, shape=self.infer(x.type).shape)
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("torch.reshape", x, (-1, *self.infer(x.type).sample_shape))
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        shape = (-1, *self.infer(x.type).sample_shape)
+        return e.laid(e.call("tf.reshape", e.logical(x), shape), LOGICAL)
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        shape = self.infer(x.type).sample_shape
+        return e.laid(e.layer("layers.Reshape", shape)(e.logical(x)), LOGICAL)

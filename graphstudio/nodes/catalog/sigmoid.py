@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.spec import Case, ElementwiseNode, EngineBuilder, Value, register
 
 
@@ -24,3 +25,12 @@ class Sigmoid(ElementwiseNode):
     def lower(self, b: EngineBuilder, x: Value) -> Value:
         y: Value = b.call("sigmoid", x)
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("torch.sigmoid", x)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("tf.sigmoid", x)
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.layer("layers.Activation", "sigmoid")(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.shapes import require_float
 from graphstudio.nodes.spec import Case, EngineBuilder, UnaryNode, Value, param, register
 from graphstudio.nodes.types import Message, ShapeError, TensorType
@@ -52,3 +53,12 @@ class Softmax(UnaryNode):
     def lower(self, b: EngineBuilder, x: Value) -> Value:
         y: Value = b.call("softmax", x, axis=self.axis_index)
         return y
+
+    def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("F.softmax", x, dim=self.axis_index)
+
+    def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.call("tf.nn.softmax", x, axis=e.axis(x, self.axis_index))
+
+    def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
+        return e.layer("layers.Softmax", axis=e.axis(x, self.axis_index))(x)
