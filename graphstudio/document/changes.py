@@ -18,6 +18,7 @@ from graphstudio.document.model import (
     Training,
     Wire,
 )
+from graphstudio.nodes.types import Message
 
 DRAWING_FIELDS = frozenset({"position", "color", "comment"})
 
@@ -40,9 +41,11 @@ class AddNode:
     def apply(self, document: Document) -> Change:
         graph = document.graph(self.graph)
         if self.node.id in graph.nodes:
-            raise DocumentError(f"a node with id {self.node.id!r} exists already")
+            raise DocumentError(
+                Message("a node with the id '{node}' exists already", {"node": self.node.id})
+            )
         if any(n.label == self.node.label for n in graph.nodes.values()):
-            raise DocumentError(f"the name {self.node.label!r} is taken by another node")
+            raise DocumentError(_taken(self.node.label))
         graph.nodes[self.node.id] = self.node
         return RemoveNode(self.graph, self.node.id)
 
@@ -61,7 +64,9 @@ class RemoveNode:
         graph = document.graph(self.graph)
         node = _node(graph, self.node_id)
         if any(True for _ in graph.wires_of(self.node_id)):
-            raise DocumentError(f"{node.label!r} still has wires; remove them first")
+            raise DocumentError(
+                Message("'{node}' still has wires; remove them first", {"node": node.label})
+            )
         del graph.nodes[self.node_id]
         return AddNode(self.graph, node)
 
@@ -81,10 +86,10 @@ class SetNode:
         graph = document.graph(self.graph)
         node = _node(graph, self.node_id)
         if "id" in self.values:
-            raise DocumentError("the id of a node never changes")
+            raise DocumentError(Message("the id of a node never changes"))
         label = self.values.get("label", node.label)
         if label != node.label and any(n.label == label for n in graph.nodes.values()):
-            raise DocumentError(f"the name {label!r} is taken by another node")
+            raise DocumentError(_taken(label))
         old = {name: getattr(node, name) for name in self.values}
         graph.nodes[self.node_id] = dataclasses.replace(node, **dict(self.values))
         return SetNode(self.graph, self.node_id, old)
@@ -108,11 +113,17 @@ class AddWire:
         source, target = _node(graph, self.wire.source), _node(graph, self.wire.target)
         if self.wire.key in graph.wires:
             raise DocumentError(
-                f"input {self.wire.target_port!r} of {target.label!r} has a wire already"
+                Message(
+                    "the input '{port}' of '{node}' has a wire already",
+                    {"port": self.wire.target_port, "node": target.label},
+                )
             )
         if graph.reaches(self.wire.target, self.wire.source):
             raise DocumentError(
-                f"a wire from {source.label!r} to {target.label!r} would close a cycle"
+                Message(
+                    "a wire from '{source}' to '{target}' would close a cycle",
+                    {"source": source.label, "target": target.label},
+                )
             )
         graph.wires[self.wire.key] = self.wire
         return RemoveWire(self.graph, self.wire.key)
@@ -131,11 +142,29 @@ class RemoveWire:
     def apply(self, document: Document) -> Change:
         graph = document.graph(self.graph)
         if self.key not in graph.wires:
-            raise DocumentError(f"input {self.key[1]!r} of node {self.key[0]!r} has no wire")
+            raise DocumentError(
+                Message(
+                    "the input '{port}' of the node '{node}' has no wire",
+                    {"port": self.key[1], "node": self.key[0]},
+                )
+            )
         return AddWire(self.graph, graph.wires.pop(self.key))
 
     def touched(self) -> ChangeSet:
         return ChangeSet(wires=frozenset({(self.graph, self.key)}))
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """A command that cannot be carried out: applying it raises, so that one road reports it."""
+
+    reason: Message
+
+    def apply(self, document: Document) -> Change:
+        raise DocumentError(self.reason)
+
+    def touched(self) -> ChangeSet:
+        return ChangeSet()
 
 
 @dataclass(frozen=True)
@@ -203,4 +232,8 @@ def _node(graph: GraphRecord, node_id: str) -> Node:
     try:
         return graph.nodes[node_id]
     except KeyError:
-        raise DocumentError(f"there is no node {node_id!r}") from None
+        raise DocumentError(Message("there is no node '{node}'", {"node": node_id})) from None
+
+
+def _taken(label: str) -> Message:
+    return Message("the name '{name}' is taken by another node", {"name": label})

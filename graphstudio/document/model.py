@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphstudio.nodes.types import Message
+
 MAIN = "main"
 FORMAT = 1
 
@@ -203,6 +205,10 @@ class ChangeSet:
 class DocumentError(Exception):
     """A change would break a rule of the document; nothing was changed."""
 
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        super().__init__(str(message))
+
 
 Listener = Callable[[ChangeSet], None]
 
@@ -227,4 +233,6 @@ class Document:
         try:
             return self.graphs[graph_id]
         except KeyError:
-            raise DocumentError(f"there is no graph {graph_id!r} in this project") from None
+            raise DocumentError(
+                Message("there is no graph '{graph}' in this project", {"graph": graph_id})
+            ) from None

@@ -318,7 +318,7 @@ class Checker:
         fixes: list[Fix] = []
         for fix in d.fixes:
             if isinstance(fix, SetProducerSize) and (
-                trace.producer(d.node, fix.port, self._topology, self._states) is None
+                trace.producer(self._document.main, d.node, fix.port) is None
             ):
                 title = Message("Insert a Dense of {size} units", {"size": fix.size})
                 fixes.append(InsertNode(title, fix.port, "layer.dense", {"units": fix.size}))

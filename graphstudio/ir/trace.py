@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from graphstudio.document.model import GraphRecord
 from graphstudio.ir.evaluate import NodeState
 from graphstudio.ir.topology import Topology
+from graphstudio.nodes.spec import find_type
 
 
 def chain(
@@ -26,23 +28,23 @@ def chain(
     return tuple(reversed(path)) if len(path) > 1 else ()
 
 
-def producer(
-    node_id: str, port: str, topology: Topology, states: Mapping[str, NodeState]
-) -> str | None:
+def producer(graph: GraphRecord, node_id: str, port: str) -> str | None:
     """The node whose size parameter decides the number of features at a port, or None."""
-    wire = topology.inputs[node_id].get(port)
+    wire = graph.wires.get((node_id, port))
     seen: set[str] = set()
-    while wire is not None and wire.source not in seen:
+    while wire is not None and wire.source in graph.nodes and wire.source not in seen:
         seen.add(wire.source)
-        state = states[wire.source]
-        node = state.spec.node
-        if node is None or len(state.spec.inputs) != 1:
+        record = graph.nodes[wire.source]
+        cls = find_type(record.type)
+        if cls is None:
             return None
-        if node.size_param is not None and not state.record.bypass:
-            return wire.source
-        if not _keeps_features(state):
+        if cls.size_param is not None and not record.bypass:
+            return record.id
+        ports = cls().input_ports()
+        # activations, normalisation and pooling pass the features on as they are
+        if len(ports) != 1 or not (cls.keeps_shape or cls.category == "Pooling" or record.bypass):
             return None
-        wire = topology.inputs[wire.source].get(state.spec.inputs[0].name)
+        wire = graph.wires.get((record.id, ports[0].name))
     return None
 
 
@@ -50,14 +52,3 @@ def _keeps_shape(state: NodeState) -> bool:
     if not state.output_types or not state.input_types or state.input_types[0] is None:
         return False
     return state.output_types[0].shape == state.input_types[0].shape
-
-
-def _keeps_features(state: NodeState) -> bool:
-    """True for nodes that pass axis 1 on as it is: activations, normalisation, pooling."""
-    if not state.output_types or not state.input_types or state.input_types[0] is None:
-        return False
-    node = state.spec.node
-    before, after = state.input_types[0].shape, state.output_types[0].shape
-    if node is not None and node.keeps_shape:
-        return True
-    return node is not None and node.category == "Pooling" and before[1] == after[1]

@@ -1,0 +1,106 @@
+"""What all commands share: their result, labels, ports of a record, and safe texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from graphstudio.document.changes import Change, Refuse
+from graphstudio.document.limits import writable
+from graphstudio.document.model import Document, GraphRecord, Node, new_id
+from graphstudio.nodes.spec import Port, build, find_type
+from graphstudio.nodes.types import Message
+
+Command = tuple[Message, list[Change]]
+"""Name of the step in the undo history, and what it does. No changes: there is nothing to do."""
+
+MAX_LABEL = 200
+MAX_COORDINATE = 1e7
+
+
+def refused(name: Message, reason: Message) -> Command:
+    """A command whose application raises DocumentError with this reason."""
+    return name, [Refuse(reason)]
+
+
+def fresh_id(document: Document, taken: Iterable[str] = ()) -> str:
+    """An id that no node or frame of the document has."""
+    used = set(taken)
+    while True:
+        candidate = new_id()
+        if candidate not in used and not any(
+            candidate in g.nodes or candidate in g.frames for g in document.graphs.values()
+        ):
+            return candidate
+
+
+def unique_label(wanted: str, taken: set[str]) -> str:
+    """``wanted``, or with the next free number after it: ``Conv2D 2``."""
+    if wanted not in taken:
+        return wanted
+    base = re.sub(r" [0-9]{1,9}$", "", wanted) or wanted
+    number = 2
+    while f"{base} {number}" in taken:
+        number += 1
+    return f"{base} {number}"
+
+
+def labels_of(graph: GraphRecord) -> set[str]:
+    """Labels that are taken."""
+    return {n.label for n in graph.nodes.values()}
+
+
+def clean_label(text: str) -> str:
+    """A label on one line that a file can hold; empty if nothing is left."""
+    return clean_text(" ".join(text.split()))[:MAX_LABEL].strip()
+
+
+def clean_text(text: str) -> str:
+    """Text that can be written as UTF-8: half a character becomes a question mark."""
+    return text if writable(text) else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def clean_position(x: float, y: float) -> tuple[float, float]:
+    """A place on the canvas, to a tenth of a pixel; nonsense becomes 0."""
+    return _coordinate(x), _coordinate(y)
+
+
+def _coordinate(value: float) -> float:
+    if value != value:
+        return 0.0
+    return round(float(min(max(value, -MAX_COORDINATE), MAX_COORDINATE)), 1) + 0.0  # no -0.0
+
+
+def ports_of(node: Node) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Input and output ports; with the defaults if the parameters are wrong; none if unknown."""
+    cls = find_type(node.type)
+    if cls is None:
+        return (), ()
+    made, _ = build(cls, node.params)
+    made = made or cls()
+    return made.input_ports(), made.output_ports()
+
+
+def type_name(type_id: str) -> Message | str:
+    """The label of a node type, to be translated; the id of an unknown one."""
+    cls = find_type(type_id)
+    return Message(cls.label) if cls is not None else type_id
+
+
+def titled(verb: str, graph: GraphRecord, ids: Iterable[str]) -> Message:
+    """Name of a step that concerns one node or several, such as ``Delete 'Dense'``.
+
+    ``verb`` is the template for one node, with the place ``{node}``; ``SEVERAL`` has its plural.
+    """
+    known = [i for i in ids if i in graph.nodes]
+    if len(known) == 1:
+        return Message(verb, {"node": graph.nodes[known[0]].label})
+    return Message(SEVERAL[verb].template, {"count": len(known)})
+
+
+SEVERAL = {
+    "Delete '{node}'": Message("Delete {count} nodes"),
+    "Move '{node}'": Message("Move {count} nodes"),
+    "Duplicate '{node}'": Message("Duplicate {count} nodes"),
+    "Change '{node}'": Message("Change {count} nodes"),
+}

@@ -1,0 +1,96 @@
+"""Turns a fix that a diagnostic offers into changes of the document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphstudio.document import commands
+from graphstudio.document.changes import AddWire, Change, Refuse, RemoveWire
+from graphstudio.document.model import Document, GraphRecord, Wire
+from graphstudio.ir import trace
+from graphstudio.ir.diagnostics import Diagnostic
+from graphstudio.nodes.spec import find_type
+from graphstudio.nodes.types import (
+    CutWire,
+    Fix,
+    InsertNode,
+    Message,
+    SetParam,
+    SetProducerSize,
+    SkipProducer,
+)
+
+
+def fix_changes(
+    document: Document, graph_id: str, diagnostic: Diagnostic, fix: Fix
+) -> tuple[Message, list[Change]]:
+    """The command that carries out one fix of a diagnostic; its name is the fix's title.
+
+    If the graph has changed so much since the check that the fix has nothing to act on, carrying
+    it out is refused with a sentence.
+    """
+    graph = document.graph(graph_id)
+    node_id = diagnostic.node
+    if node_id is None or node_id not in graph.nodes:
+        return fix.title, [Refuse(Message("the node is not there any more"))]
+    changes = _ACTIONS[type(fix)](document, graph, node_id, fix)
+    return fix.title, changes or [Refuse(Message("there is nothing left to mend here"))]
+
+
+def _insert(document: Document, graph: GraphRecord, node_id: str, fix: InsertNode) -> list[Change]:
+    wire = graph.wires.get((node_id, fix.port))
+    if wire is None:
+        return []
+    before, after = graph.nodes[wire.source].position, graph.nodes[node_id].position
+    middle = ((before[0] + after[0]) / 2, (before[1] + after[1]) / 2)
+    _, changes = commands.insert_on_wire(
+        document, graph.id, fix.type_id, wire.key, middle, params=fix.params
+    )
+    return changes
+
+
+def _set_param(document: Document, graph: GraphRecord, node_id: str, fix: SetParam) -> list[Change]:
+    return commands.set_param(document, graph.id, [node_id], fix.name, fix.value)[1]
+
+
+def _set_producer(
+    document: Document, graph: GraphRecord, node_id: str, fix: SetProducerSize
+) -> list[Change]:
+    producer = trace.producer(graph, node_id, fix.port)
+    if producer is None:
+        return []
+    cls = find_type(graph.nodes[producer].type)
+    if cls is None or cls.size_param is None:
+        return []
+    return commands.set_param(document, graph.id, [producer], cls.size_param, fix.size)[1]
+
+
+def _skip(document: Document, graph: GraphRecord, node_id: str, fix: SkipProducer) -> list[Change]:
+    wire = graph.wires.get((node_id, fix.port))
+    cls = find_type(graph.nodes[wire.source].type) if wire is not None else None
+    if wire is None or cls is None or not cls().input_ports():
+        return []
+    before = graph.wires.get((wire.source, cls().input_ports()[0].name))
+    if before is None:
+        return []
+    direct = Wire(
+        source=before.source,
+        source_port=before.source_port,
+        target=node_id,
+        target_port=fix.port,
+    )
+    return [RemoveWire(graph.id, wire.key), AddWire(graph.id, direct)]
+
+
+def _cut(document: Document, graph: GraphRecord, node_id: str, fix: CutWire) -> list[Change]:
+    return commands.disconnect(document, graph.id, [(node_id, fix.port)])[1]
+
+
+_ACTIONS: dict[type, Callable[[Document, GraphRecord, str, Any], list[Change]]] = {
+    InsertNode: _insert,
+    SetParam: _set_param,
+    SetProducerSize: _set_producer,
+    SkipProducer: _skip,
+    CutWire: _cut,
+}
