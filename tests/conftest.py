@@ -10,6 +10,7 @@ os.environ.setdefault("QT_SCALE_FACTOR", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
+os.environ["GRAPHSTUDIO_LANGUAGE"] = "en"  # the command line asks the locale
 
 from collections.abc import Iterator
 from pathlib import Path
