@@ -64,6 +64,7 @@ class TrainingClient:
         environment: dict[str, str] | None = None,
     ) -> None:
         self._start = start
+        self._over = self._told_end = False
         self._stderr: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
         self._process = subprocess.Popen(
@@ -134,22 +135,25 @@ class TrainingClient:
         self._err.close()
 
     def __iter__(self) -> Iterator[messages.Message]:
-        ended = False
-        while True:
+        return iter(self.receive, None)
+
+    def receive(self) -> messages.Message | None:
+        """The next message, waiting for it; None after the last. Can be interrupted and resumed."""
+        while not self._over:
             line = self._lines.get()
             if line is None:
-                break
+                self._over = True
+                code = self._process.wait()
+                self._threads[1].join()  # its last words
+                return None if self._told_end else self._died(code)
             try:
                 message = messages.decode(line)
             except ValueError as error:
                 self._stderr.append(str(error))
                 continue
-            ended = ended or isinstance(message, Finished | Failed)
-            yield message
-        code = self._process.wait()
-        self._threads[1].join()  # its last words
-        if not ended:
-            yield self._died(code)
+            self._told_end = self._told_end or isinstance(message, Finished | Failed)
+            return message
+        return None
 
     def _died(self, code: int) -> Failed:
         how = exit_text(code)

@@ -24,11 +24,30 @@ class HistoryWriter:
         self._flushed = time.monotonic()
 
     def step(
-        self, step: int, epoch: float, learning_rate: float, values: Mapping[str, float]
+        self,
+        step: int,
+        epoch: float,
+        seconds: float,
+        learning_rate: float,
+        values: Mapping[str, float],
     ) -> None:
-        """One training step; ``epoch`` is the position in epochs, fractional."""
+        """One training step.
+
+        Parameters
+        ----------
+        epoch : float
+            Position in epochs, fractional.
+        seconds : float
+            Training time so far, without pauses.
+        """
         self._write(
-            {"kind": "step", "step": step, "epoch": epoch, "learning_rate": learning_rate},
+            {
+                "kind": "step",
+                "step": step,
+                "epoch": epoch,
+                "seconds": seconds,
+                "learning_rate": learning_rate,
+            },
             values=values,
         )
 
@@ -89,6 +108,9 @@ class History:
 
     steps: list[int] = field(default_factory=list)
     positions: list[float] = field(default_factory=list)
+    """In epochs, fractional."""
+    seconds: list[float] = field(default_factory=list)
+    """Training time without pauses."""
     learning_rates: list[float] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
     epochs: list[EpochRecord] = field(default_factory=list)
@@ -123,7 +145,7 @@ def export_csv(history: History, path: Path) -> None:
     names = list(history.values)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "epoch", "learning_rate", *names])
+        writer.writerow(["step", "epoch", "seconds", "learning_rate", *names])
         columns = (history.values[name] for name in names)
         rows = zip(history.steps, history.positions, history.learning_rates, *columns, strict=True)
         writer.writerows([row[0], *map(repr, row[1:])] for row in rows)
@@ -135,9 +157,11 @@ def _read_line(record: dict[str, Any], history: History) -> None:
             values = _numbers(record["values"])
             if history.steps and values.keys() != history.values.keys():
                 raise ValueError("its metrics differ from those before")
-            position, rate = float(record["epoch"]), float(record["learning_rate"])
+            position, seconds = float(record["epoch"]), float(record["seconds"])
+            rate = float(record["learning_rate"])
             history.steps.append(int(record["step"]))
             history.positions.append(position)
+            history.seconds.append(seconds)
             history.learning_rates.append(rate)
             for name, value in values.items():
                 history.values.setdefault(name, []).append(value)

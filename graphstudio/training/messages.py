@@ -68,6 +68,8 @@ class StepMetrics:
     learning_rate: list[float]
     samples_per_s: float
     time_left_s: float
+    seconds: list[float] = field(default_factory=list)
+    """Training time at each step, without pauses."""
 
 
 @dataclass(frozen=True, kw_only=True)

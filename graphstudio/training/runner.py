@@ -140,8 +140,9 @@ class Runner:
     def _log(self, values: Mapping[str, float], position: float, count: int) -> None:
         rate = float(self._plan.learning_rate)
         plain = {name: float(value) for name, value in values.items()}
-        self._history.step(self._step, position, rate, plain)
-        self._pending.add(self._step, position, rate, plain, count, self._watch.seconds)
+        seconds = self._watch.seconds
+        self._history.step(self._step, position, seconds, rate, plain)
+        self._pending.add(self._step, position, seconds, rate, plain, count)
         for name in (*self._losses, "loss"):
             value = plain.get(name, 0.0)
             if not math.isfinite(value):
@@ -181,12 +182,13 @@ class _Pending:
     def __init__(self, send: Send, clock: Callable[[], float], num_steps: int) -> None:
         self._send, self._clock, self._num_steps = send, clock, num_steps
         self._sent = -math.inf
-        self._seconds = self._sent_seconds = 0.0
+        self._sent_seconds = 0.0
         self._clear()
 
     def _clear(self) -> None:
         self._steps: list[int] = []
         self._epochs: list[float] = []
+        self._times: list[float] = []
         self._rates: list[float] = []
         self._values: dict[str, list[float]] = {}
         self._samples = 0
@@ -195,26 +197,26 @@ class _Pending:
         self,
         step: int,
         position: float,
+        seconds: float,
         rate: float,
         values: Mapping[str, float],
         samples: int,
-        seconds: float,
     ) -> None:
         self._steps.append(step)
         self._epochs.append(position)
+        self._times.append(seconds)
         self._rates.append(rate)
         for name, value in values.items():
             self._values.setdefault(name, []).append(value)
         self._samples += samples
-        self._seconds = seconds
         if self._clock() - self._sent >= MESSAGE_S:
             self.flush()
 
     def flush(self) -> None:
         if not self._steps:
             return
-        elapsed = self._seconds - self._sent_seconds
-        last = self._steps[-1]
+        last, seconds = self._steps[-1], self._times[-1]
+        elapsed = seconds - self._sent_seconds
         self._send(
             StepMetrics(
                 steps=self._steps,
@@ -222,10 +224,11 @@ class _Pending:
                 values=self._values,
                 learning_rate=self._rates,
                 samples_per_s=self._samples / elapsed if elapsed > 0 else 0.0,
-                time_left_s=self._seconds / last * (self._num_steps - last),
+                time_left_s=seconds / last * (self._num_steps - last),
+                seconds=self._times,
             )
         )
-        self._sent, self._sent_seconds = self._clock(), self._seconds
+        self._sent, self._sent_seconds = self._clock(), seconds
         self._clear()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -69,9 +70,10 @@ def default_threads() -> int:
 
 def main() -> int:
     """Train as told on standard input; 0 if the run was completed or stopped, 1 if it failed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then asks
     channel = Channel()
-    i18n_language = os.environ.get("GRAPHSTUDIO_LANGUAGE", "en")
-    i18n.set_language(i18n_language if i18n_language in i18n.LANGUAGES else "en")
+    language = os.environ.get("GRAPHSTUDIO_LANGUAGE", "en")
+    i18n.set_language(language if language in i18n.LANGUAGES else "en")
     try:
         start = messages.decode(channel.incoming.readline())
         if not isinstance(start, Start):

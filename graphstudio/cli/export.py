@@ -1,0 +1,62 @@
+"""``graphstudio export``: the project as PyTorch, TensorFlow and Keras code."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from graphstudio.cli.check import check
+from graphstudio.cli.output import OK, PROBLEMS, Output
+from graphstudio.cli.project import Opened, open_for
+from graphstudio.i18n import render, tr
+
+TARGETS = ("pytorch", "tensorflow", "keras")
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    """Export with the weights of the latest run, or those that are named."""
+    opened = open_for(args.project, out)
+    if not check(opened, out):
+        return PROBLEMS
+    weights = weights_for(opened, args, out)
+    folder = args.out or opened.path.with_name(f"{opened.path.stem}.export")
+    return OK if export(opened, folder, weights, args.target or TARGETS, out) else PROBLEMS
+
+
+def weights_for(opened: Opened, args: argparse.Namespace, out: Output) -> Path | None:
+    """The weights file that was named, or that of the latest run, or None."""
+    from graphstudio.services import runs
+
+    if args.weights is not None:
+        named: Path = args.weights
+        return named
+    found = runs.latest_weights(opened.path)
+    if found is None:
+        out.note(tr("The project is not trained yet: freshly initialised weights are used."))
+    else:
+        out.note(tr("Using the weights of {run}", run=found.parent.name))
+    return found
+
+
+def export(
+    opened: Opened, folder: Path, weights: Path | None, targets: tuple[str, ...], out: Output
+) -> bool:
+    """Export to a folder for each target; False if one failed."""
+    from graphstudio.services.export import export_project
+
+    ok = True
+    report = out.report.setdefault("export", {})
+    for target in targets:
+        try:
+            done = export_project(opened.document, target, folder / target, weights)
+        except Exception as error:
+            out.problem(tr("{target}: the export failed: {error}", target=target, error=str(error)))
+            report[target] = {"error": str(error)}
+            ok = False
+            continue
+        warnings = [render(w) for w in done.warnings]
+        report[target] = {"folder": str(folder / target), "warnings": warnings}
+        for warning in warnings:
+            out.note(tr("Note: {message}", message=warning), style="yellow")
+        out.result(tr("{target}: {folder}", target=target, folder=str(folder / target)))
+    return ok

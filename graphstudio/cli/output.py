@@ -1,0 +1,96 @@
+"""What the commands print: results on standard output, progress and problems on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from graphstudio.i18n import render, tr
+from graphstudio.nodes.types import Message
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+OK, PROBLEMS, USAGE = 0, 1, 2
+"""Exit codes: every part held; problems found or a part failed; the call was wrong."""
+
+
+class Output:
+    """Where a command writes. With ``as_json`` standard output gets one object, at the end."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.report: dict[str, Any] = {}
+        """What the JSON object will hold."""
+        self._err: Console | None = None
+
+    @property
+    def err(self) -> Console:
+        """Console on standard error, made when first needed: rich takes a while to import."""
+        if self._err is None:
+            from rich.console import Console
+
+            self._err = Console(stderr=True, highlight=False, soft_wrap=True)
+        return self._err
+
+    def result(self, text: str) -> None:
+        """A line of the result; beside a JSON object it goes to standard error."""
+        if self.as_json:
+            self.note(text)
+        else:
+            print(text, flush=True)
+
+    def note(self, text: str, style: str = "") -> None:
+        """A line about what is going on."""
+        self.err.print(text, style=style or None, markup=False)
+
+    def problem(self, message: Message | str, hint: Message | str | None = None) -> None:
+        """An error, with how to mend it; also noted in the report."""
+        said = render(message) if isinstance(message, Message) else message
+        self.note(tr("Error: {message}", message=said), style="bold red")
+        told = render(hint) if isinstance(hint, Message) else hint or ""
+        if told:
+            self.note("  " + told)
+        self.report.setdefault("error", {"message": said, "hint": told})
+
+    def progress(self) -> Progress:
+        """Progress bars on standard error."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            console=self.err,
+            transient=False,
+        )
+
+    def finish(self, code: int) -> int:
+        """Print the JSON object if one is wanted; returns ``code``."""
+        if self.as_json:
+            sys.stdout.flush()
+            print(json.dumps(plain(self.report), ensure_ascii=False, allow_nan=False))
+        sys.stdout.flush()
+        return code
+
+
+def plain(value: Any) -> Any:
+    """The value as strict JSON can carry it; NaN and infinity become words."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value
+
+
+def figures(values: Iterable[tuple[str, float]]) -> str:
+    """Named numbers on one line, such as ``loss 0.0312   accuracy 0.9917``."""
+    return "   ".join(f"{name} {value:.4f}" for name, value in values)
