@@ -125,6 +125,10 @@ class History:
         self._clean = self._done[-1] if self._done else None
         self._clean_known = True
 
+    def mark_unclean(self) -> None:
+        """Note that the document differs from every file, as recovered work does."""
+        self._clean_known = False
+
     def _run(self, changes: Sequence[Change]) -> list[Change]:
         backward: list[Change] = []
         try:

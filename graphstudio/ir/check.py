@@ -56,6 +56,8 @@ class Checker:
         self._neighbour_warnings: dict[str, tuple[Diagnostic, ...]] = {}
         self._flawed: set[str] = set()
         """Nodes that have any diagnostic of their own."""
+        self._parts_stale = True
+        """True once something has changed on which the warnings about parts depend."""
         self._result: CheckResult | None = None
 
     def check(self) -> CheckResult:
@@ -93,7 +95,7 @@ class Checker:
             near |= self._neighbourhood(dirty)
             self._propagate(dirty)
             self._warn_neighbours(near)
-        if structure or dirty:
+        if structure or self._parts_stale:
             self._look_at_parts()
         if not (dirty or structure or changes.data or changes.training):
             return self._result
@@ -209,6 +211,13 @@ class Checker:
         return dirty, near & self._states.keys(), structure
 
     def _put_state(self, node_id: str, state: NodeState) -> None:
+        old = self._states.get(node_id)
+        if (
+            old is None
+            or old.spec.role != state.spec.role
+            or (old.report.num_parameters > 0) != (state.report.num_parameters > 0)
+        ):
+            self._parts_stale = True
         self._states[node_id] = state
         self._reports[node_id] = state.report
         if state.diagnostics:
@@ -280,10 +289,12 @@ class Checker:
                 self._neighbour_warnings.pop(n, None)
 
     def _look_at_parts(self) -> None:
-        self._members = rules.model_members(self._topology, self._states)
+        parts = self._topology.parts()
+        self._members = rules.model_members(parts, self._states)
         self._part_warnings = rules.part_warnings(
-            self._topology, self._states, self._members, self._order
+            parts, self._topology, self._states, self._members, self._place
         )
+        self._parts_stale = False
 
     def _conclude(self) -> CheckResult:
         wrong: list[Diagnostic] = []

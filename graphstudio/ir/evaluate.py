@@ -32,10 +32,18 @@ class Spec:
     problems: tuple[Diagnostic, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
 
+    @property
+    def role(self) -> str:
+        return self.node.role if self.node is not None else ""
 
-@dataclass(frozen=True)
+
+@dataclass(slots=True)
 class NodeState:
-    """What is known of a node after it has been evaluated."""
+    """What is known of a node after it has been evaluated. Replaced as a whole, never changed.
+
+    Not frozen, because making a frozen one costs three times as much and an edit at the top of a
+    large graph makes a thousand.
+    """
 
     record: Node
     spec: Spec
@@ -45,11 +53,6 @@ class NodeState:
     """The node at fault: this one, or one before it. None if all is well."""
     diagnostics: tuple[Diagnostic, ...] = ()
     report: NodeReport = NO_REPORT
-
-    @property
-    def signal(self) -> tuple[tuple[TensorType, ...] | None, Cause | None]:
-        """All that a consumer can see of the node."""
-        return self.output_types, self.cause
 
 
 def make_spec(record: Node) -> Spec:
@@ -197,6 +200,10 @@ def _infer(
         )
     output_types: tuple[TensorType, ...] = outputs if isinstance(outputs, tuple) else (outputs,)
     diagnostics = spec.warnings
+    if len(output_types) == 1:
+        by_port = {spec.outputs[0].name: output_types[0]}
+    else:
+        by_port = {p.name: t for p, t in zip(spec.outputs, output_types, strict=True)}
     if record.bypass:
         if node.role != "layer" or len(output_types) != 1 or output_types[0] != inputs[0]:
             refused = _bypass_refused(record, node, inputs, output_types)
@@ -207,16 +214,15 @@ def _infer(
                 cause=(record.id, record.label),
                 diagnostics=(refused, *diagnostics),
             )
-        report = NodeReport(output_types={spec.outputs[0].name: output_types[0]})
-        return NodeState(record, spec, inputs, output_types, None, diagnostics, report)
+        return NodeState(record, spec, inputs, output_types, None, diagnostics, NodeReport(by_port))
     if node.role in ("input", "target"):
         diagnostics = (*input_problems(record, node, output_types[0], data), *diagnostics)
-    report = NodeReport(
-        output_types=dict(zip((p.name for p in spec.outputs), output_types, strict=True)),
-        num_parameters=sum(math.prod(s) for s in node.parameters(*inputs).values()),
-        num_flops=node.num_flops(inputs, output_types),
-        activation_bytes=sum((t.sample_size or 0) * ITEM_BYTES[t.dtype] for t in output_types),
-    )
+    num_parameters = num_bytes = 0
+    for shape in node.parameters(*inputs).values():
+        num_parameters += math.prod(shape)
+    for t in output_types:
+        num_bytes += (t.sample_size or 0) * ITEM_BYTES[t.dtype]
+    report = NodeReport(by_port, num_parameters, node.num_flops(inputs, output_types), num_bytes)
     return NodeState(record, spec, inputs, output_types, None, diagnostics, report)
 
 
@@ -281,34 +287,23 @@ def _gather(
     types: list[TensorType | None] = []
     for port in spec.inputs:
         wire = wires.get(port.name)
-        types.append(None)
         if wire is None:
+            types.append(None)
             if not port.optional:
                 problems.append(_missing_input(record, port))
             continue
         source = states[wire.source]
         problem = role_problem(source, record, spec, port.name)
-        index = next(
-            (i for i, p in enumerate(source.spec.outputs) if p.name == wire.source_port), None
-        )
         if problem is not None:
+            types.append(None)
             problems.append(_bad_wire(record, port.name, problem, "role"))
         elif source.output_types is None:
+            types.append(None)
             cause = cause or source.cause
-        elif index is None:
-            problems.append(
-                _bad_wire(
-                    record,
-                    port.name,
-                    Message(
-                        "'{node}' has no output '{port}'",
-                        {"node": source.record.label, "port": wire.source_port},
-                    ),
-                    "unknown-port",
-                )
-            )
         else:
-            types[-1] = source.output_types[index]
+            types.append(source.report.output_types.get(wire.source_port))
+            if types[-1] is None:
+                problems.append(_no_output(record, port.name, source, wire))
     if len(wires) > len(types) - types.count(None):
         names = {p.name for p in spec.inputs}
         problems += [
@@ -322,6 +317,13 @@ def _gather(
             if name not in names
         ]
     return tuple(types), problems, cause
+
+
+def _no_output(record: Node, port: str, source: NodeState, wire: Wire) -> Diagnostic:
+    names = {"node": source.record.label, "port": wire.source_port}
+    return _bad_wire(
+        record, port, Message("'{node}' has no output '{port}'", names), "unknown-port"
+    )
 
 
 def _missing_input(record: Node, port: Port) -> Diagnostic:
@@ -353,6 +355,8 @@ def role_problem(source: NodeState, target: Node, spec: Spec, port: str) -> Mess
     """Why this kind of output cannot feed this kind of input, whatever the shapes, or None."""
     giver, taker = source.spec.node, spec.node
     if giver is None or taker is None:
+        return None
+    if taker.role == "layer" and (giver.role == "layer" or giver.role == "input"):
         return None
     names = {"source": source.record.label, "target": target.label}
     if giver.role in ("loss", "metric"):

@@ -60,7 +60,7 @@ def _phase_problems(phase: Phase, states: States) -> Iterator[Diagnostic]:
         )
     for node_id in phase.losses:
         state = states.get(node_id)
-        if state is None or state.spec.node is None or state.spec.node.role != "loss":
+        if state is None or state.spec.role != "loss":
             yield _project(
                 "phase-loss",
                 Message(
@@ -120,7 +120,7 @@ def model_problems(states: States, members: set[str], num_errors: int) -> Iterat
     num_errors : int
         Errors found on nodes; while there are some, sizes are not known.
     """
-    if not any(_role(states[n]) == "loss" for n in members):
+    if not any(states[n].spec.role == "loss" for n in members):
         yield _project(
             "no-loss",
             Message("the graph has no loss, so there is nothing to train towards"),
@@ -195,21 +195,29 @@ def _softmax_before_loss(
     )
 
 
-def model_members(topology: Topology, states: States) -> set[str]:
+def model_members(parts: Sequence[Sequence[str]], states: States) -> set[str]:
     """Nodes of all connected parts that hold a loss; without any loss, every connected node."""
-    parts = [p for p in topology.components() if len(p) > 1]
-    with_loss = [p for p in parts if any(_role(states[n]) == "loss" for n in p)]
+    with_loss = [p for p in parts if any(states[n].spec.role == "loss" for n in p)]
     return set().union(*(with_loss or parts))
 
 
 def part_warnings(
-    topology: Topology, states: States, members: set[str], order: Sequence[str]
+    parts: Sequence[Sequence[str]],
+    topology: Topology,
+    states: States,
+    members: set[str],
+    place: Mapping[str, int],
 ) -> dict[str, tuple[Diagnostic, ...]]:
-    """Warnings about parts that are left out, and about layers that no loss reaches."""
+    """Warnings about parts that are left out, and about layers that no loss reaches.
+
+    Parameters
+    ----------
+    place : mapping
+        Node id to its place in the order in which nodes run.
+    """
     found: dict[str, tuple[Diagnostic, ...]] = {}
-    place = {n: i for i, n in enumerate(order)}
-    for part in topology.components():
-        if len(part) < 2 or not part.isdisjoint(members):
+    for part in parts:
+        if part[0] in members:
             continue
         first = min(part, key=place.__getitem__)
         found[first] = (
@@ -223,7 +231,7 @@ def part_warnings(
                 ),
             ),
         )
-    losses = [n for n in members if _role(states[n]) == "loss"]
+    losses = [n for n in members if states[n].spec.role == "loss"]
     if losses:
         trained = topology.reach(losses, forward=False)
         for n in members - trained:
@@ -258,10 +266,6 @@ def cycle_problem(state: NodeState) -> Diagnostic:
 def errors(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     """Those that keep the graph from being trained."""
     return (d for d in diagnostics if d.severity == "error")
-
-
-def _role(state: NodeState) -> str:
-    return state.spec.node.role if state.spec.node is not None else ""
 
 
 def _project(

@@ -117,23 +117,24 @@ class Topology:
                     stack.append(n)
         return seen
 
-    def components(self) -> list[set[str]]:
-        """Parts of the graph that no wire joins."""
-        parts: list[set[str]] = []
+    def parts(self) -> list[list[str]]:
+        """Connected parts of the graph, nodes without any wire left out."""
+        found: list[list[str]] = []
         seen: set[str] = set()
-        for root in self.inputs:
-            if root in seen:
+        inputs, outputs = self.inputs, self.outputs
+        for root, entering in inputs.items():
+            if root in seen or not (entering or outputs[root]):
                 continue
-            part = {root}
-            stack = [root]
-            while stack:
-                node = stack.pop()
-                around = [target for target, _ in self.outputs[node]]
-                around += [w.source for w in self.inputs[node].values()]
-                for n in around:
-                    if n not in part:
-                        part.add(n)
-                        stack.append(n)
-            seen |= part
-            parts.append(part)
-        return parts
+            seen.add(root)
+            part = [root]
+            for node in part:  # grows while it is walked through
+                for target, _ in outputs[node]:
+                    if target not in seen:
+                        seen.add(target)
+                        part.append(target)
+                for wire in inputs[node].values():
+                    if wire.source not in seen:
+                        seen.add(wire.source)
+                        part.append(wire.source)
+            found.append(part)
+        return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 Dim = int | str
@@ -47,11 +47,15 @@ class TensorType:
         """Shape without the leading batch axis."""
         return self.shape[1:]
 
-    @property
+    @cached_property
     def sample_size(self) -> int | None:
         """Elements of one sample, or None while a dimension other than the batch is symbolic."""
-        sizes = [d for d in self.sample_shape if isinstance(d, int)]
-        return math.prod(sizes) if len(sizes) == len(self.sample_shape) else None
+        size = 1
+        for d in self.shape[1:]:
+            if isinstance(d, str):
+                return None
+            size *= d
+        return size
 
     def with_shape(self, *shape: Dim) -> TensorType:
         return replace(self, shape=tuple(shape))
