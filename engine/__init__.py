@@ -1,1 +1,27 @@
 """A small deep-learning library: tensors with automatic differentiation, layers, and compiled plans."""
+
+from engine import errors, init, losses, ops, optim, random
+from engine import plan as plan
+from engine.errors import DTypeError, EngineError, NotDifferentiableError, PlanError, ShapeError
+from engine.function import no_grad
+from engine.random import manual_seed
+from engine.tensor import Tensor, grad, tensor
+
+__all__ = [
+    "DTypeError",
+    "EngineError",
+    "NotDifferentiableError",
+    "PlanError",
+    "ShapeError",
+    "Tensor",
+    "errors",
+    "grad",
+    "init",
+    "losses",
+    "manual_seed",
+    "no_grad",
+    "ops",
+    "optim",
+    "random",
+    "tensor",
+]

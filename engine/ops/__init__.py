@@ -1,0 +1,37 @@
+"""All operations, by name. The same functions work on tensors and inside a plan."""
+
+from engine.ops.arithmetic import add, divide, maximum, minimum, multiply, power, subtract
+from engine.ops.compare import accuracy, argmax, cast, equal, greater, less, where
+from engine.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
+from engine.ops.dropout import dropout, spatial_dropout
+from engine.ops.loss import cross_entropy, mse
+from engine.ops.matmul import matmul
+from engine.ops.norm import batch_norm
+from engine.ops.pool import (
+    average_pool1d,
+    average_pool2d,
+    global_average_pool,
+    global_max_pool,
+    max_pool1d,
+    max_pool2d,
+)
+from engine.ops.reduce import broadcast_to, max, mean, min, sum, var
+from engine.ops.relu import elu, leaky_relu, relu
+from engine.ops.shape import (
+    concatenate,
+    flatten,
+    pad,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    tile,
+    transpose,
+    unsqueeze,
+)
+from engine.ops.shape import slice_ as slice
+from engine.ops.sigmoid import gelu, sigmoid, silu, softplus, tanh
+from engine.ops.softmax import log_softmax, logsumexp, softmax
+from engine.ops.stop import stop_gradient
+from engine.ops.unary import abs, clip, cos, exp, log, negative, sign, sin, sqrt, square
+from engine.ops.unary import erf_function as erf

@@ -1,0 +1,61 @@
+"""The array module behind every tensor: NumPy, or CuPy where it is installed and asked for.
+
+This is the only module that imports cupy, and it does so on the first use of the GPU.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+"""A NumPy array, or a CuPy array, which has the same interface."""
+
+
+def array_module(*arrays: Any) -> ModuleType:
+    """``cupy`` if any of the arrays lives on the GPU, else ``numpy``."""
+    for array in arrays:
+        if type(array).__module__.partition(".")[0] == "cupy":
+            return cupy()
+    return np
+
+
+def cupy() -> ModuleType:
+    """The cupy module, imported now.
+
+    Raises
+    ------
+    ImportError
+        If CuPy is not installed.
+    """
+    import cupy as module
+
+    return module  # type: ignore[no-any-return]
+
+
+def gpu_available() -> bool:
+    """True if CuPy is installed and finds a device. Imports CuPy only if it is installed."""
+    if importlib.util.find_spec("cupy") is None:
+        return False
+    try:
+        return int(cupy().cuda.runtime.getDeviceCount()) > 0
+    except Exception:  # a broken driver raises whatever it likes
+        return False
+
+
+def to_numpy(array: Any) -> Array:
+    """The array on the host, as NumPy; the array itself if it is there already."""
+    return array if isinstance(array, np.ndarray) else np.asarray(array.get())
+
+
+def erf(array: Array, out: Array) -> Array:
+    """Error function, element by element, into ``out``."""
+    if isinstance(array, np.ndarray):
+        from scipy.special import erf as kernel  # slow to import, so only when it is needed
+    else:
+        from cupyx.scipy.special import erf as kernel
+    return kernel(array, out)  # type: ignore[no-any-return]

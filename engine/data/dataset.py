@@ -1,0 +1,31 @@
+"""ArrayDataset: named arrays whose first axes run together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.backend import Array
+from engine.errors import EngineError
+
+
+class ArrayDataset:
+    """Samples held in memory: row ``i`` of every array belongs to sample ``i``.
+
+    Raises
+    ------
+    EngineError
+        If there is no array, or their lengths differ.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if len(set(lengths.values())) != 1:
+            raise EngineError(f"ArrayDataset found lengths {lengths}; expected one for all.")
+        self.arrays = dict(arrays)
+        self._length = next(iter(lengths.values()))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, rows: int | slice | Sequence[int] | Array) -> dict[str, Array]:
+        return {name: array[rows] for name, array in self.arrays.items()}

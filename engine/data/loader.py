@@ -1,0 +1,72 @@
+"""DataLoader: batches in an order that a seed decides and a few numbers restore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.backend import Array
+from engine.data.dataset import ArrayDataset
+from engine.errors import EngineError
+
+
+class DataLoader:
+    """Batches of a data set, a pass at a time.
+
+    Parameters
+    ----------
+    batch_size : int
+    shuffle : bool
+        Draw a new permutation of all samples for each pass, from ``seed`` and the pass's number.
+    drop_last : bool
+        Leave out a last batch that is not full.
+
+    Notes
+    -----
+    ``state_dict`` taken between two batches and loaded into an equal loader makes it go on with
+    the next batch of the same pass.
+    """
+
+    def __init__(
+        self,
+        dataset: ArrayDataset,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise EngineError(f"DataLoader found batch_size={batch_size}; expected 1 or more.")
+        self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), bool(shuffle)
+        self.seed, self.drop_last = int(seed), bool(drop_last)
+        self.epoch = 0
+        self.position = 0
+        """Batches of the present pass that were handed out."""
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (1 if rest and not self.drop_last else 0)
+
+    def order(self, epoch: int) -> Array:
+        """Sample numbers in the order of pass ``epoch``."""
+        if not self.shuffle:
+            return np.arange(len(self.dataset))
+        return np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
+
+    def __iter__(self) -> Iterator[dict[str, Array]]:
+        order = self.order(self.epoch)
+        while self.position < len(self):
+            start = self.position * self.batch_size
+            self.position += 1
+            yield self.dataset[order[start : start + self.batch_size]]
+        self.epoch, self.position = self.epoch + 1, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Which pass, and how far in it."""
+        return {"epoch": self.epoch, "position": self.position, "seed": self.seed}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.epoch, self.position = int(state["epoch"]), int(state["position"])
+        self.seed = int(state["seed"])

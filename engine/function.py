@@ -1,0 +1,285 @@
+"""Primitives, the table of functions, and the backward walk that eager tensors and plans share.
+
+A *primitive* has a shape rule, a kernel and a gradient rule. Gradient rules are written in terms of
+other functions, so one rule serves the eager walk, the plan that differentiates once while it is
+built, and gradients of gradients. A *function* is what users call: it checks and completes its
+arguments and combines primitives.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from engine.backend import Array
+from engine.errors import EngineError, NotDifferentiableError
+from engine.value import Spec, Value
+
+Step = Callable[[], Any]
+"""A kernel bound to its arrays: calling it computes the outputs."""
+
+Axes = tuple[int, ...]
+"""Memory order of an array: its axes from the slowest to the fastest."""
+
+_sequence = itertools.count()
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One use of a primitive: what it read, what it made, and which inputs want a gradient."""
+
+    primitive: Primitive
+    inputs: tuple[Value, ...]
+    attrs: dict[str, Any]
+    needs: tuple[bool, ...]
+    results: Sequence[Any]
+    order: int = field(default_factory=lambda: next(_sequence))
+    scope: str = ""
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        """The results as values, for gradient rules that use them."""
+        return tuple(self.results)
+
+
+class Primitive(ABC):
+    """An operation with its own kernel. One instance each, found by name in ``PRIMITIVES``."""
+
+    name: ClassVar[str]
+    inplace: ClassVar[tuple[int, ...]] = ()
+    """Inputs whose memory the first output may take over, where nobody reads them later."""
+    uses_outputs: ClassVar[bool] = False
+    """True if the gradient rule reads the outputs."""
+    elementwise: ClassVar[bool] = False
+    """True if every output element depends on the input elements at its place (broadcast)."""
+
+    @abstractmethod
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec | tuple[Spec, ...]:
+        """Types of the outputs; raises ShapeError where the inputs do not fit."""
+
+    @abstractmethod
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        """The kernel, bound to its arrays. Everything that can be done once is done here."""
+
+    def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        """Working memory that the kernel needs while it runs."""
+        return ()
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        """Gradients with respect to the inputs, None where there is none.
+
+        ``grads`` has one entry an output; entries of outputs that nothing reads are None.
+        """
+        raise NotDifferentiableError(f"'{self.name}' has no gradient.")
+
+    def layout(self, orders: Sequence[Axes], specs: Sequence[Spec], **attrs: Any) -> list[Axes]:
+        """Memory orders of the outputs in a plan, given those of the inputs (``orders``).
+
+        Elementwise primitives keep the order of their first full-size input; others
+        produce row-major arrays unless they say otherwise.
+        """
+        inferred = self.infer(*specs, **attrs)
+        outputs = (inferred,) if isinstance(inferred, Spec) else inferred
+        result = []
+        for output in outputs:
+            order = tuple(range(len(output.shape)))
+            if self.elementwise:
+                for candidate, spec in zip(orders, specs, strict=True):
+                    if spec.shape == output.shape:
+                        order = candidate
+                        break
+            result.append(order)
+        return result
+
+    def infer_all(self, inputs: Sequence[Spec], attrs: Mapping[str, Any]) -> tuple[Spec, ...]:
+        """``infer``, always as a tuple."""
+        result = self.infer(*inputs, **attrs)
+        return (result,) if isinstance(result, Spec) else result
+
+
+class ViewPrimitive(Primitive):
+    """A primitive whose output is the input's memory seen differently, where strides allow."""
+
+    @abstractmethod
+    def view(self, array: Array, **attrs: Any) -> Array:
+        """The output as a view of ``array``; NumPy may copy where no view is possible."""
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        source, target = inputs[0], outputs[0]
+
+        def step() -> None:
+            target[...] = self.view(source, **attrs)
+
+        return step
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+FUNCTIONS: dict[str, Callable[..., Any]] = Value.functions
+
+P = TypeVar("P", bound=type[Primitive])
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def primitive(cls: P) -> P:
+    """Register a primitive. A second one of the same name is refused."""
+    if cls.name in PRIMITIVES:
+        other = type(PRIMITIVES[cls.name]).__module__
+        raise EngineError(f"Primitive '{cls.name}' is in {other} and again in {cls.__module__}.")
+    PRIMITIVES[cls.name] = cls()
+    return cls
+
+
+def function(name: str) -> Callable[[F], F]:
+    """Register what ``engine.ops`` and ``PlanBuilder.call`` offer under ``name``."""
+
+    def register(f: F) -> F:
+        if name in FUNCTIONS:
+            raise EngineError(f"Function '{name}' is defined in {FUNCTIONS[name].__module__} too.")
+        FUNCTIONS[name] = f
+        return f
+
+    return register
+
+
+def apply_all(name: str, *inputs: Value, **attrs: Any) -> tuple[Any, ...]:
+    """Carry out primitive ``name``; all its outputs."""
+    carrier = inputs[0]
+    for value in inputs[1:]:
+        if value.priority > carrier.priority:
+            carrier = value
+    return carrier.run_primitive(PRIMITIVES[name], inputs, attrs)
+
+
+def apply(name: str, *inputs: Value, **attrs: Any) -> Any:
+    """Carry out primitive ``name``; its first output."""
+    return apply_all(name, *inputs, **attrs)[0]
+
+
+def lift(*operands: Any) -> tuple[Any, ...]:
+    """Operands as values: Python numbers and arrays become constants like the values among them.
+
+    A number takes the element type of the value beside it, so that ``x * 2`` never changes type.
+    """
+    carrier: Value | None = None
+    for value in operands:
+        if isinstance(value, Value) and (carrier is None or value.priority > carrier.priority):
+            carrier = value
+    if carrier is None:
+        from engine.tensor import tensor
+
+        carrier = tensor(np.zeros((), np.float32))
+    return tuple(
+        value
+        if isinstance(value, Value)
+        else carrier.constant_like(np.asarray(value, None if _typed(value) else carrier.dtype))
+        for value in operands
+    )
+
+
+def _typed(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+class _Mode:
+    """Whether eager calls are recorded."""
+
+    recording = True
+
+
+_mode = _Mode()
+
+
+def is_recording() -> bool:
+    """True while calls on tensors are recorded for a backward walk."""
+    return _mode.recording
+
+
+@contextmanager
+def recording(enabled: bool) -> Iterator[None]:
+    """Switch the recording of calls on or off inside a ``with`` block."""
+    before, _mode.recording = _mode.recording, enabled
+    try:
+        yield
+    finally:
+        _mode.recording = before
+
+
+def no_grad() -> Any:
+    """Context in which calls are not recorded: no memory kept, no gradients."""
+    return recording(False)
+
+
+GradientHook = Callable[[Call, int, Any], Any]
+
+
+def walk_back(
+    seeds: Sequence[tuple[Value, Value]], visit: Callable[[Value, Any], Any] | None = None
+) -> dict[int, tuple[Value, Any]]:
+    """Gradients of all leaves reached from ``seeds``, by ``id(leaf)``.
+
+    Parameters
+    ----------
+    seeds : sequence of (value, gradient)
+        Where the walk starts.
+    visit : callable, optional
+        Called with each produced value and its complete gradient before it goes on; what it
+        returns takes the gradient's place.
+
+    Notes
+    -----
+    Calls are numbered in the order in which they were made, and a call's inputs are always
+    older than its outputs: a heap on that number visits every call after all its readers,
+    without recursion, however deep the graph.
+    """
+    leaves: dict[int, tuple[Value, Any]] = {}
+    pending: dict[int, tuple[Call, list[Any]]] = {}
+    heap: list[int] = []
+
+    def give(value: Value, grad: Any) -> None:
+        call = value.producer
+        if call is None:
+            known = leaves.get(id(value))
+            leaves[id(value)] = (value, grad if known is None else known[1] + grad)
+            return
+        entry = pending.get(call.order)
+        if entry is None:
+            entry = pending[call.order] = (call, [None] * len(call.results))
+            heapq.heappush(heap, -call.order)
+        slots = entry[1]
+        held = slots[value.index]
+        slots[value.index] = grad if held is None else held + grad
+
+    for value, grad in seeds:
+        if value.requires_grad:
+            give(value, grad)
+    while heap:
+        call, grads = pending.pop(-heapq.heappop(heap))
+        if visit is not None:
+            for value in call.outputs:
+                if grads[value.index] is not None:
+                    grads[value.index] = visit(value, grads[value.index])
+        for value, need, grad in zip(
+            call.inputs, call.needs, call.primitive.gradient(call, *grads), strict=True
+        ):
+            if need and grad is not None:
+                give(value, grad)
+    return leaves

@@ -1,0 +1,239 @@
+"""Writes LLVM IR: functions with counted loops, float32 vectors, and the register tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from llvmlite import ir
+
+F32 = ir.FloatType()
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+F32_P = F32.as_pointer()
+I8_P = I8.as_pointer()
+
+Val = Any
+"""An SSA value; llvmlite's types say no more."""
+
+
+def const(value: int) -> Val:
+    """64-bit integer constant."""
+    return ir.Constant(I64, value)
+
+
+def f32(value: float) -> Val:
+    """float32 constant."""
+    return ir.Constant(F32, float(value))
+
+
+@dataclass
+class Loop:
+    """The inside of a counted loop: its index, the carried values, and what they become."""
+
+    index: Val
+    carried: list[Val]
+    next: list[Val]
+    result: list[Val] = field(default_factory=list)
+    """Carried values after the loop; filled when the ``with`` block ends."""
+
+
+class Function:
+    """A function being written: ``void name(args)``; pointers do not alias."""
+
+    def __init__(
+        self, module: ir.Module, name: str, args: Sequence[Any], *, linkage: str = ""
+    ) -> None:
+        self.module = module
+        self.fn = ir.Function(module, ir.FunctionType(ir.VoidType(), list(args)), name)
+        if linkage:
+            self.fn.linkage = linkage
+        self.fn.attributes.add("nounwind")
+        self.args = list(self.fn.args)
+        for arg in self.args:
+            if isinstance(arg.type, ir.PointerType):
+                arg.add_attribute("noalias")
+        self.b = ir.IRBuilder(self.fn.append_basic_block("entry"))
+
+    @contextmanager
+    def loop(
+        self,
+        start: Val | int,
+        stop: Val | int,
+        step: int = 1,
+        carry: Sequence[Val] = (),
+        *,
+        may_be_empty: bool = False,
+    ) -> Iterator[Loop]:
+        """``for index in range(start, stop, step)`` with loop-carried values.
+
+        Without ``may_be_empty`` the range must hold at least one index: the test then stands at
+        the end only. Set ``loop.next`` to the carried values of the next turn.
+        """
+        b = self.b
+        first = const(start) if isinstance(start, int) else start
+        last = const(stop) if isinstance(stop, int) else stop
+        if isinstance(start, int) and isinstance(stop, int):
+            may_be_empty = may_be_empty and start >= stop
+        before = b.block
+        body = self.fn.append_basic_block("body")
+        end = self.fn.append_basic_block("end")
+        if may_be_empty:
+            b.cbranch(b.icmp_signed("<", first, last), body, end)
+        else:
+            b.branch(body)
+        b.position_at_end(body)
+        index = b.phi(I64)
+        index.add_incoming(first, before)
+        phis = []
+        for value in carry:
+            phi = b.phi(value.type)
+            phi.add_incoming(value, before)
+            phis.append(phi)
+        loop = Loop(index, list(phis), list(phis))
+        yield loop
+        following = b.add(index, const(step))
+        back = b.block
+        index.add_incoming(following, back)
+        for phi, value in zip(phis, loop.next, strict=True):
+            phi.add_incoming(value, back)
+        b.cbranch(b.icmp_signed("<", following, last), body, end)
+        b.position_at_end(end)
+        if may_be_empty:
+            merged = []
+            for value, initial in zip(loop.next, carry, strict=True):
+                phi = b.phi(value.type)
+                phi.add_incoming(initial, before)
+                phi.add_incoming(value, back)
+                merged.append(phi)
+            loop.result = merged
+        else:
+            loop.result = list(loop.next)
+
+    def share(self, total: int, thread: Val, num_threads: Val, grain: int = 1) -> tuple[Val, Val]:
+        """This thread's part ``[first, last)`` of ``range(total)``, in multiples of ``grain``."""
+        b = self.b
+        units = -(-total // grain)
+        bounds = []
+        for t in (thread, b.add(thread, const(1))):
+            unit = b.sdiv(b.mul(const(units), t), num_threads)
+            bound = b.mul(unit, const(grain)) if grain != 1 else unit
+            if units * grain != total:
+                over = b.icmp_signed(">", bound, const(total))
+                bound = b.select(over, const(total), bound)
+            bounds.append(bound)
+        return bounds[0], bounds[1]
+
+    def at(self, pointer: Val, *terms: tuple[Val | int, int]) -> Val:
+        """``pointer`` moved by the sum of index * stride, in elements."""
+        b, fixed, offset = self.b, 0, None
+        for index, stride in terms:
+            if isinstance(index, int):
+                fixed += index * stride
+                continue
+            if stride == 0:
+                continue
+            term = b.mul(index, const(stride), flags=("nsw",)) if stride != 1 else index
+            offset = term if offset is None else b.add(offset, term, flags=("nsw",))
+        if offset is None:
+            return b.gep(pointer, [const(fixed)], inbounds=True) if fixed else pointer
+        moved = b.gep(pointer, [offset], inbounds=True)
+        return b.gep(moved, [const(fixed)], inbounds=True) if fixed else moved
+
+    # -- vectors --------------------------------------------------------------------------------
+
+    def load_vector(self, pointer: Val, lanes: int) -> Val:
+        """``lanes`` floats from ``pointer``, at any alignment."""
+        vector = ir.VectorType(F32, lanes).as_pointer()
+        return self.b.load(self.b.bitcast(pointer, vector), align=4)
+
+    def store_vector(self, value: Val, pointer: Val) -> None:
+        self.b.store(value, self.b.bitcast(pointer, value.type.as_pointer()), align=4)
+
+    def splat(self, scalar: Val, lanes: int) -> Val:
+        """A vector with ``scalar`` in every lane."""
+        vector = ir.VectorType(scalar.type, lanes)
+        undefined = ir.Constant(vector, ir.Undefined)
+        single = self.b.insert_element(undefined, scalar, ir.Constant(I32, 0))
+        zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+        return self.b.shuffle_vector(single, undefined, zeros)
+
+    def intrinsic(self, name: str, *args: Val) -> Val:
+        """Call an LLVM intrinsic that takes and gives values of one type."""
+        kind = args[0].type
+        suffix = f"v{kind.count}f32" if isinstance(kind, ir.VectorType) else "f32"
+        full = f"llvm.{name}.{suffix}"
+        fn = self.module.globals.get(full)
+        if fn is None:
+            fn = ir.Function(self.module, ir.FunctionType(kind, [kind] * len(args)), full)
+        return self.b.call(fn, args)
+
+    def fma(self, a: Val, x: Val, y: Val) -> Val:
+        """``a * x + y``, rounded once."""
+        return self.intrinsic("fma", a, x, y)
+
+
+def zeros(lanes: int) -> Val:
+    """Vector of zeros."""
+    return ir.Constant(ir.VectorType(F32, lanes), [0.0] * lanes)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One loop of a sum: its length and how far the two factors move, in elements."""
+
+    size: int
+    a: int
+    b: int
+
+
+def multiply_tile(
+    f: Function,
+    a: Val,
+    b: Val,
+    *,
+    rows: int,
+    vectors: int,
+    lanes: int,
+    row_stride: int,
+    axes: Sequence[Axis],
+    start: Sequence[Val] | None = None,
+) -> list[Val]:
+    """A tile of a product, held in registers while the sum runs.
+
+    ``acc[r][v] = sum over axes of a[r * row_stride + ...] * b[... + v * lanes : + lanes]``: each
+    turn loads ``vectors`` vectors of ``b`` and broadcasts one element of ``a`` for each row.
+
+    Returns
+    -------
+    list
+        ``rows * vectors`` accumulators, row by row.
+    """
+    acc = list(start) if start is not None else [zeros(lanes)] * (rows * vectors)
+    axes = [x for x in axes if x.size > 1] or [Axis(1, 0, 0)]
+
+    def sum_over(level: int, pa: Val, pb: Val, values: list[Val]) -> list[Val]:
+        if level == len(axes):
+            return step(pa, pb, values)
+        axis = axes[level]
+        if axis.size == 1:
+            return sum_over(level + 1, pa, pb, values)
+        with f.loop(0, axis.size, carry=values) as loop:
+            loop.next = sum_over(
+                level + 1,
+                f.at(pa, (loop.index, axis.a)),
+                f.at(pb, (loop.index, axis.b)),
+                loop.carried,
+            )
+        return loop.result
+
+    def step(pa: Val, pb: Val, values: list[Val]) -> list[Val]:
+        weights = [f.load_vector(f.at(pb, (v * lanes, 1)), lanes) for v in range(vectors)]
+        result = []
+        for r in range(rows):
+            broadcast = f.splat(f.b.load(f.at(pa, (r, row_stride))), lanes)
+            result += [f.fma(broadcast, w, values[r * vectors + v]) for v, w in enumerate(weights)]
+        return result
+
+    return sum_over(0, a, b, acc)

@@ -1,0 +1,228 @@
+"""Comparison and selection: less, equal, where, argmax, accuracy, cast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.backend import Array, array_module
+from engine.errors import DTypeError, ShapeError
+from engine.function import Call, Primitive, Step, apply, function, lift, primitive
+from engine.ops.elementwise import broadcast_shapes
+from engine.ops.reduce import normalise_axes, reduced_shape, sum_to
+from engine.value import FLOATS, Spec, same_dtype
+
+BOOL = np.dtype(bool)
+
+
+class _Compare(Primitive):
+    elementwise = True
+    ufunc: np.ufunc
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        same_dtype(self.name, *inputs)
+        return Spec(broadcast_shapes(self.name, *(s.shape for s in inputs)), BOOL)
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        ufunc, (a, b), out = self.ufunc, inputs, outputs[0]
+        return lambda: ufunc(a, b, out)
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        return None, None
+
+
+@primitive
+class _Less(_Compare):
+    name = "less"
+    ufunc = np.less
+
+
+@primitive
+class _Equal(_Compare):
+    name = "equal"
+    ufunc = np.equal
+
+
+@primitive
+class _Where(Primitive):
+    name = "where"
+    elementwise = True
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        if inputs[0].dtype != BOOL:
+            raise DTypeError(
+                f"where found a condition of type {inputs[0].dtype.name}; expected bool. "
+                "Compare first (less, equal)."
+            )
+        dtype = same_dtype("where", *inputs[1:])
+        return Spec(broadcast_shapes("where", *(s.shape for s in inputs)), dtype)
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        condition, a, b = inputs
+        out = outputs[0]
+
+        def step() -> None:
+            np.copyto(out, b)
+            np.copyto(out, a, where=condition)
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        condition, a, b = call.inputs
+        g, zero = lift(grads[0], 0.0)
+        return (
+            None,
+            sum_to(apply("where", condition, g, zero), a.shape) if call.needs[1] else None,
+            sum_to(apply("where", condition, zero, g), b.shape) if call.needs[2] else None,
+        )
+
+
+@primitive
+class _ArgMax(Primitive):
+    name = "argmax"
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        shape = reduced_shape(inputs[0].shape, (attrs["axis"],), False)
+        return Spec(shape, np.dtype(np.int64))
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        x, out, axis = inputs[0], outputs[0], attrs["axis"]
+        return lambda: np.argmax(x, axis=axis, out=out)
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        return (None,)
+
+
+@primitive
+class _Accuracy(Primitive):
+    """Share of places whose greatest logit (the first of ties) is the label's."""
+
+    name = "accuracy"
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        check_ids("accuracy", *inputs)
+        return Spec((), inputs[0].dtype)
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        (logits, ids), out = inputs, outputs[0]
+        xp = array_module(logits)
+        rest = tuple(n for i, n in enumerate(logits.shape) if i != 1)
+        best, hit = xp.empty(rest, np.int64), xp.empty(rest, bool)
+
+        def step() -> None:
+            np.argmax(logits, axis=1, out=best)
+            np.equal(best, ids, out=hit)
+            out[...] = np.mean(hit, dtype=np.float64)
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        return None, None
+
+
+@primitive
+class _Cast(Primitive):
+    name = "cast"
+    elementwise = True
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        return inputs[0].with_dtype(attrs["dtype"])
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        x, out = inputs[0], outputs[0]
+        return lambda: np.copyto(out, x, casting="unsafe")
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        source = call.inputs[0].dtype
+        return (apply("cast", grads[0], dtype=source.name) if source in FLOATS else None,)
+
+
+def check_ids(what: str, logits: Spec, ids: Spec) -> None:
+    """Raise unless logits are (N, C, ...) and ids are whole numbers (N, ...)."""
+    if len(logits.shape) < 2:
+        raise ShapeError(f"{what} found logits {logits.shape}; expected (N, classes, ...).")
+    expected = logits.shape[:1] + logits.shape[2:]
+    if ids.shape != expected:
+        raise ShapeError(
+            f"{what} found labels {ids.shape} beside logits {logits.shape}; "
+            f"expected labels {expected}, one class id a place."
+        )
+    if ids.dtype.kind not in "iu":
+        raise DTypeError(
+            f"{what} found labels of type {ids.dtype.name}; expected whole numbers (int64)."
+        )
+
+
+@function("less")
+def less(a: Any, b: Any) -> Any:
+    """``a < b`` as bool."""
+    return apply("less", *lift(a, b))
+
+
+@function("greater")
+def greater(a: Any, b: Any) -> Any:
+    """``a > b`` as bool."""
+    a, b = lift(a, b)
+    return apply("less", b, a)
+
+
+@function("equal")
+def equal(a: Any, b: Any) -> Any:
+    """``a == b`` as bool."""
+    return apply("equal", *lift(a, b))
+
+
+@function("where")
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """``a`` where the condition holds, else ``b``."""
+    return apply("where", condition, *lift(a, b))
+
+
+@function("argmax")
+def argmax(x: Any, axis: int = -1) -> Any:
+    """Place of the greatest element along ``axis`` (the first of ties), int64."""
+    return apply("argmax", x, axis=normalise_axes("argmax", axis, x.ndim)[0])
+
+
+@function("accuracy")
+def accuracy(logits: Any, ids: Any) -> Any:
+    """Share of rows whose greatest logit is the label's, as a scalar in 0 .. 1."""
+    return apply("accuracy", logits, ids)
+
+
+@function("cast")
+def cast(x: Any, dtype: str) -> Any:
+    """``x`` converted to another element type."""
+    return x if x.dtype == np.dtype(dtype) else apply("cast", x, dtype=dtype)

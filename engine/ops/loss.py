@@ -1,0 +1,173 @@
+"""Losses. They take logits where there is a choice, and return the mean as a scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.backend import Array
+from engine.errors import EngineError, ShapeError
+from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
+from engine.ops.compare import check_ids
+from engine.ops.reduce import mean, reduced_shape
+from engine.value import Spec, require_float, same_dtype
+
+
+@primitive
+class _CrossEntropy(Primitive):
+    """Mean loss, and the probabilities from which its gradient is one subtraction away."""
+
+    name = "cross_entropy"
+    uses_outputs = True
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        return inputs[0].with_shape(()), inputs[0]
+
+    def layout(self, orders: Sequence[Axes], specs: Sequence[Spec], **attrs: Any) -> list[Axes]:
+        return [(), orders[0]]
+
+    def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        row = inputs[0].with_shape(reduced_shape(inputs[0].shape, (1,), True))
+        return row, row
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        (logits, ids), (loss, p), (row, picked) = inputs, outputs, scratch
+        smoothing, ignore = attrs["label_smoothing"], attrs["ignore_index"]
+        classes = logits.shape[1]
+
+        def step() -> None:
+            labels, valid, count = checked_labels(ids, classes, ignore)
+            # loss = log(sum(exp(z))) - target.z with z = logits - max
+            np.max(logits, axis=1, keepdims=True, out=row)
+            np.subtract(logits, row, out=p)
+            picked[...] = np.take_along_axis(p, labels, axis=1)
+            if smoothing:
+                np.multiply(picked, 1.0 - smoothing, out=picked)
+                np.add(picked, np.mean(p, axis=1, keepdims=True) * smoothing, out=picked)
+            np.exp(p, out=p)
+            np.sum(p, axis=1, keepdims=True, out=row)
+            np.divide(p, row, out=p)
+            np.log(row, out=row)
+            np.subtract(row, picked, out=row)
+            if valid is not None:
+                row[~valid] = 0
+            loss[...] = row.sum(dtype=np.float64) / max(count, 1)
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        ids, p = call.inputs[1], call.outputs[1]
+        return apply("cross_entropy_gradient", p, ids, grads[0], **call.attrs), None
+
+
+@primitive
+class _CrossEntropyGradient(Primitive):
+    """``g * (probabilities - target) / count``."""
+
+    name = "cross_entropy_gradient"
+    inplace = (0,)
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        return inputs[0]
+
+    def layout(self, orders: Sequence[Axes], specs: Sequence[Spec], **attrs: Any) -> list[Axes]:
+        return [orders[0]]
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        (p, ids, g), out = inputs, outputs[0]
+        smoothing, ignore = attrs["label_smoothing"], attrs["ignore_index"]
+        classes = p.shape[1]
+
+        def step() -> None:
+            labels, valid, count = checked_labels(ids, classes, ignore)
+            np.subtract(p, smoothing / classes, out=out)
+            picked = np.take_along_axis(out, labels, axis=1) - (1.0 - smoothing)
+            np.put_along_axis(out, labels, picked.astype(out.dtype), axis=1)
+            np.multiply(out, g / max(count, 1), out=out)
+            if valid is not None:
+                np.multiply(out, valid, out=out)
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        # As a function of the probabilities, whose own gradient softmax knows.
+        raise EngineError(
+            "cross_entropy has no second gradient; compose it of log_softmax instead."
+        )
+
+
+def checked_labels(ids: Array, classes: int, ignore: int) -> tuple[Array, Array | None, int]:
+    """Labels (N, 1, ...) safe to index with, where they count (None: everywhere), how many do.
+
+    Raises
+    ------
+    EngineError
+        If a label is neither a class nor ``ignore``.
+    """
+    labels = ids[:, None]
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if low >= 0 and high < classes and not 0 <= ignore < classes:
+        return labels, None, labels.size
+    valid = labels != ignore
+    wrong = valid & ((labels < 0) | (labels >= classes))
+    if wrong.any():
+        raise EngineError(
+            f"cross_entropy found label {int(labels[wrong].flat[0])}; expected 0 to {classes - 1}. "
+            "Set the number of classes, or correct the labels."
+        )
+    return np.where(valid, labels, 0), valid, int(valid.sum())
+
+
+@function("cross_entropy")
+def cross_entropy(
+    logits: Any, ids: Any, label_smoothing: float = 0.0, ignore_index: int = -100
+) -> Any:
+    """Mean of ``-log softmax(logits)[label]``, a scalar.
+
+    Parameters
+    ----------
+    logits : (N, C) or (N, C, ...)
+    ids : whole numbers (N,) or (N, ...)
+        The class of each place; places that hold ``ignore_index`` do not count.
+    label_smoothing : float
+        Share of the target that is spread evenly over all classes.
+    """
+    require_float("cross_entropy", logits.spec)
+    check_ids("cross_entropy", logits.spec, ids.spec)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise EngineError(
+            f"cross_entropy found label_smoothing={label_smoothing}; expected 0 to 1."
+        )
+    attrs = {"label_smoothing": float(label_smoothing), "ignore_index": int(ignore_index)}
+    return apply_all("cross_entropy", logits, ids, **attrs)[0]
+
+
+@function("mse")
+def mse(prediction: Any, target: Any) -> Any:
+    """Mean of the squared differences over all elements, a scalar."""
+    _same_shape("mse", prediction, target)
+    difference = prediction - target
+    return mean(difference * difference)
+
+
+def _same_shape(what: str, prediction: Any, target: Any) -> None:
+    same_dtype(what, prediction.spec, target.spec)
+    if prediction.shape != target.shape:
+        raise ShapeError(
+            f"{what} found prediction {prediction.shape} and target {target.shape}; expected equal "
+            "shapes, as broadcasting would compare every pair. Reshape one of them."
+        )

@@ -1,0 +1,187 @@
+"""Batch normalisation. Means and variances are taken in two passes, which keeps float32 exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.backend import Array
+from engine.errors import EngineError, ShapeError
+from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
+from engine.value import Spec, require_float, same_dtype
+
+
+def _channel_shape(ndim: int, channels: int) -> tuple[int, ...]:
+    return (1, channels) + (1,) * (ndim - 2)
+
+
+def _others(ndim: int) -> tuple[int, ...]:
+    return (0, *range(2, ndim))
+
+
+@primitive
+class _BatchNorm(Primitive):
+    """Normalise by the batch's own statistics: output, mean, biased variance."""
+
+    name = "batch_norm_training"
+    uses_outputs = True
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        x = inputs[0]
+        per_channel = x.with_shape((x.shape[1],))
+        return x, per_channel, per_channel
+
+    def layout(self, orders: Sequence[Axes], specs: Sequence[Spec], **attrs: Any) -> list[Axes]:
+        return [orders[0], (0,), (0,)]
+
+    def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        # Sums in float64: they run over as many elements as the batch has pixels.
+        wide = Spec((inputs[0].shape[1],), np.dtype(np.float64))
+        return wide, wide
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        x, gamma, beta = inputs
+        y, mean, var = outputs
+        total, factor = scratch
+        axes, shape = _others(x.ndim), _channel_shape(x.ndim, x.shape[1])
+        count = max(x.size // max(x.shape[1], 1), 1)
+        epsilon = attrs["epsilon"]
+        mean_wide, factor_wide = mean.reshape(shape), factor.reshape(shape)
+        beta_wide = beta.reshape(shape)
+
+        def step() -> None:
+            np.sum(x, axis=axes, dtype=np.float64, out=total)
+            np.divide(total, count, out=mean, casting="same_kind")
+            np.subtract(x, mean_wide, out=y)
+            np.einsum(y, letters, y, letters, [1], out=var)
+            np.divide(var, count, out=var)
+            np.add(var, epsilon, out=factor)
+            np.sqrt(factor, out=factor)
+            np.divide(gamma, factor, out=factor)
+            np.multiply(y, factor_wide, out=y, casting="same_kind")
+            np.add(y, beta_wide, out=y)
+
+        letters = list(range(x.ndim))
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        if grads[1] is not None or grads[2] is not None:
+            raise EngineError("Gradients do not flow through the statistics that batch_norm keeps.")
+        x, gamma, _ = call.inputs
+        _, mean, var = call.outputs
+        dx, dgamma, dbeta = apply_all(
+            "batch_norm_gradient", x, gamma, mean, var, grads[0], **call.attrs
+        )
+        return dx, dgamma, dbeta
+
+
+@primitive
+class _BatchNormGradient(Primitive):
+    """Gradients of input, scale and offset, through the batch's statistics."""
+
+    name = "batch_norm_gradient"
+    inplace = (4,)
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        return inputs[0], inputs[1], inputs[1]
+
+    def layout(self, orders: Sequence[Axes], specs: Sequence[Spec], **attrs: Any) -> list[Axes]:
+        return [orders[0], (0,), (0,)]
+
+    def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        return inputs[0], inputs[1], inputs[1], inputs[1]
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        x, gamma, mean, var, g = inputs
+        dx, dgamma, dbeta = outputs
+        centred, inverse, a, b = scratch
+        ndim = x.ndim
+        axes, shape = _others(ndim), _channel_shape(ndim, x.shape[1])
+        count = max(x.size // max(x.shape[1], 1), 1)
+        # The scratch takes the input's memory order.
+        order = sorted(range(ndim), key=lambda i: -x.strides[i])
+        back = sorted(range(ndim), key=lambda i: order[i])
+        centred = centred.reshape([x.shape[i] for i in order]).transpose(back)
+        letters = list(range(ndim))
+
+        def step() -> None:
+            np.subtract(x, mean.reshape(shape), out=centred)
+            np.add(var, attrs["epsilon"], out=inverse)
+            np.sqrt(inverse, out=inverse)
+            np.divide(1.0, inverse, out=inverse)
+            np.multiply(centred, inverse.reshape(shape), out=centred)
+            np.sum(g, axis=axes, out=dbeta)
+            np.einsum(g, letters, centred, letters, [1], out=dgamma)
+            # dx = gamma / std * (g - mean(g) - normalised * mean(g * normalised))
+            np.divide(dgamma, count, out=a)
+            np.divide(dbeta, count, out=b)
+            np.multiply(centred, a.reshape(shape), out=centred)
+            np.add(centred, b.reshape(shape), out=centred)
+            np.subtract(g, centred, out=dx)
+            np.multiply(gamma, inverse, out=a)
+            np.multiply(dx, a.reshape(shape), out=dx)
+
+        return step
+
+
+@function("batch_norm")
+def batch_norm(
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    running_mean: Any,
+    running_var: Any,
+    momentum: float = 0.1,
+    epsilon: float = 1e-5,
+    training: bool | None = None,
+) -> Any:
+    """Normalise each channel (axis 1) to mean ``beta`` and deviation ``gamma``.
+
+    In training by the batch's own mean and biased variance, and the running ones move towards
+    the batch's mean and *unbiased* variance by the fraction ``momentum``; else by the running ones.
+
+    Parameters
+    ----------
+    x : (N, C, ...)
+    gamma, beta, running_mean, running_var : (C,)
+    momentum : float
+        Share of the batch in the new running value (1 minus what Keras calls momentum).
+    """
+    require_float("batch_norm", x.spec)
+    if x.ndim < 2:
+        raise ShapeError(f"batch_norm found shape {x.shape}; expected (N, C, ...).")
+    channels = x.shape[1]
+    named = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_var": running_var}
+    for name, value in named.items():
+        if value.shape != (channels,):
+            raise ShapeError(
+                f"batch_norm found {name} {value.shape} for input {x.shape}; "
+                f"expected ({channels},), one a channel."
+            )
+        same_dtype("batch_norm", x.spec, value.spec)
+    shape = _channel_shape(x.ndim, channels)
+    if not (x.is_training if training is None else training):
+        factor = gamma / apply("sqrt", running_var + float(epsilon))
+        return (x - running_mean.reshape(shape)) * factor.reshape(shape) + beta.reshape(shape)
+    y, mean, var = apply_all("batch_norm_training", x, gamma, beta, epsilon=float(epsilon))
+    count = x.size // channels if channels else 0
+    # A single element has no unbiased variance; its biased one, 0, is at least a number.
+    unbiased = count / (count - 1) if count > 1 else 1.0
+    for running, new in ((running_mean, mean), (running_var, var * unbiased)):
+        blended = running.detach() * (1.0 - momentum) + new.detach() * momentum
+        running.assign(blended)
+    return y

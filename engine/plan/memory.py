@@ -1,0 +1,294 @@
+"""Where each value of a program lies: aliases, lifetimes, and one arena for all of them."""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.backend import Array
+from engine.function import Axes, Call, ViewPrimitive
+from engine.plan.graph import StaticValue
+from engine.value import Shape, Spec, Value
+
+ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector register."""
+
+
+@dataclass(slots=True, eq=False)
+class Storage:
+    """A stretch of memory, alive from call ``first`` to call ``last``."""
+
+    num_bytes: int
+    first: int
+    last: int
+    offset: int = -1
+    fixed: Array | None = None
+    """Memory that exists already (weights, inputs); None if it lies in the arena."""
+
+
+@dataclass(slots=True)
+class Place:
+    """A value inside a storage: shape and strides in bytes, and the distance from its start."""
+
+    storage: Storage
+    dtype: np.dtype
+    shape: Shape
+    strides: tuple[int, ...]
+    offset: int = 0
+
+
+@dataclass
+class Layout:
+    """Result of planning: the place of each value and of each call's scratch, and the arena's size."""
+
+    places: dict[int, Place]
+    scratch: list[list[Place]]
+    aliased: set[int] = field(default_factory=set)
+    """Orders of calls that do nothing, because their output is a view of their input."""
+    num_bytes: int = 0
+
+
+def ordered_strides(shape: Shape, order: Axes, itemsize: int) -> tuple[int, ...]:
+    """Strides in bytes of a packed array whose axes lie in memory in the given order."""
+    strides = [0] * len(shape)
+    step = itemsize
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
+
+
+def plan_memory(
+    calls: Sequence[Call],
+    fixed: Mapping[int, Array],
+    forced: Mapping[int, Array],
+    kept: Sequence[Value],
+) -> Layout:
+    """Decide where every value lies.
+
+    Parameters
+    ----------
+    calls : in the order in which they run
+    fixed : by ``id(value)``
+        Arrays of the leaves.
+    forced : by ``id(value)``
+        Arrays into which these computed values must be written.
+    kept : values
+        Read after the last call.
+    """
+    end = len(calls)
+    last_use: dict[int, int] = {}
+    for i, call in enumerate(calls):
+        for value in call.inputs:
+            last_use[id(value)] = i
+    for value in kept:
+        last_use[id(value)] = end
+    layout = Layout({}, [])
+    orders: dict[int, Axes] = {}
+    dummy = np.empty(_largest(calls, fixed), np.uint8)
+
+    for i, call in enumerate(calls):
+        for value in call.inputs:
+            if id(value) not in layout.places:
+                _place_leaf(layout, orders, value, fixed)
+        specs = [v.spec for v in call.inputs]
+        result_orders = call.primitive.layout(
+            [orders[id(v)] for v in call.inputs], specs, **call.attrs
+        )
+        for j, value in enumerate(call.outputs):
+            if id(value) in forced:
+                array = forced[id(value)]
+                storage = Storage(array.nbytes, i, end, fixed=array)
+                place = Place(storage, array.dtype, array.shape, array.strides)
+                orders[id(value)] = _order_of(array.strides, array.shape)
+            else:
+                spec, order = value.spec, result_orders[j]
+                made = _alias(layout, call, value, dummy)
+                if made is not None:
+                    place = made
+                    layout.aliased.add(call.order)
+                    orders[id(value)] = _order_of(place.strides, place.shape)
+                else:
+                    strides = ordered_strides(spec.shape, order, spec.dtype.itemsize)
+                    storage = Storage(spec.num_bytes, i, i)
+                    if j == 0:
+                        storage = _taken_over(layout, call, i, spec, strides, last_use) or storage
+                    place = Place(storage, spec.dtype, spec.shape, strides)
+                    orders[id(value)] = order
+            place.storage.last = max(place.storage.last, last_use.get(id(value), i))
+            layout.places[id(value)] = place
+        layout.scratch.append(
+            []
+            if call.order in layout.aliased
+            else [
+                Place(
+                    Storage(s.num_bytes, i, i),
+                    s.dtype,
+                    s.shape,
+                    ordered_strides(s.shape, tuple(range(len(s.shape))), s.dtype.itemsize),
+                )
+                for s in call.primitive.scratch(*specs, **call.attrs)
+            ]
+        )
+    layout.num_bytes = _assign_offsets(layout)
+    return layout
+
+
+def _place_leaf(
+    layout: Layout, orders: dict[int, Axes], value: Value, fixed: Mapping[int, Array]
+) -> None:
+    assert isinstance(value, StaticValue)
+    array = value.data if value.data is not None else fixed[id(value)]
+    storage = Storage(array.nbytes, 0, 0, fixed=array)
+    layout.places[id(value)] = Place(storage, array.dtype, array.shape, array.strides)
+    orders[id(value)] = _order_of(array.strides, array.shape)
+
+
+def _order_of(strides: Sequence[int], shape: Shape) -> Axes:
+    # Stable: axes of size 1 stay where row-major order has them.
+    return (
+        tuple(sorted(range(len(shape)), key=lambda a: -strides[a] if shape[a] != 1 else 0))
+        if (1 not in shape)
+        else _order_with_units(strides, shape)
+    )
+
+
+def _order_with_units(strides: Sequence[int], shape: Shape) -> Axes:
+    """Memory order where axes of size 1, whose stride means nothing, follow their left neighbour."""
+    real = sorted((a for a in range(len(shape)) if shape[a] != 1), key=lambda a: -strides[a])
+    order = list(real)
+    for axis in range(len(shape)):
+        if shape[axis] == 1:
+            at = order.index(axis - 1) + 1 if axis - 1 in order else 0
+            order.insert(at, axis)
+    return tuple(order)
+
+
+def _largest(calls: Sequence[Call], fixed: Mapping[int, Array]) -> int:
+    sizes = [v.spec.num_bytes for c in calls for v in (*c.inputs, *c.outputs)]
+    return max([*sizes, *(a.nbytes for a in fixed.values()), 1])
+
+
+def _alias(layout: Layout, call: Call, value: Value, dummy: Array) -> Place | None:
+    """The output as a view of the input, or None where its strides do not allow one."""
+    if not isinstance(call.primitive, ViewPrimitive) or value.size == 0:
+        return None
+    source = layout.places[id(call.inputs[0])]
+    base = dummy.__array_interface__["data"][0]
+    seen = (
+        np.ndarray(source.shape, source.dtype, dummy, 0, source.strides)
+        if (_span(source) <= dummy.nbytes)
+        else None
+    )
+    if seen is None:
+        return None
+    if call.primitive.name == "reshape":
+        if not seen.flags.c_contiguous and not _splits_only(source, value.shape):
+            return None
+        view = seen.reshape(value.shape)
+    else:
+        view = call.primitive.view(seen, **call.attrs)
+    if any(s < 0 for s in view.strides):
+        return None
+    start = view.__array_interface__["data"][0] - base
+    return Place(source.storage, source.dtype, view.shape, view.strides, source.offset + start)
+
+
+def _splits_only(source: Place, shape: Shape) -> bool:
+    """True if the new shape only cuts axes into several, which strided memory always allows."""
+    target = list(shape)
+    for size in source.shape:
+        product = 1
+        while target and product < size:
+            product *= target.pop(0)
+        if product != size or (size == 1 and target and target[0] == 1 and target.pop(0) != 1):
+            return False
+    return all(n == 1 for n in target)
+
+
+def _span(place: Place) -> int:
+    return place.dtype.itemsize + sum(
+        (n - 1) * s for n, s in zip(place.shape, place.strides, strict=True)
+    )
+
+
+def _taken_over(
+    layout: Layout,
+    call: Call,
+    at: int,
+    spec: Spec,
+    strides: tuple[int, ...],
+    last_use: Mapping[int, int],
+) -> Storage | None:
+    """The storage of an input that dies here and may hold the output instead."""
+    for i in call.primitive.inplace:
+        value = call.inputs[i]
+        place = layout.places[id(value)]
+        if (
+            place.storage.fixed is None
+            and place.storage.last == at
+            and last_use[id(value)] == at
+            and place.offset == 0
+            and place.shape == spec.shape
+            and place.dtype == spec.dtype
+            and place.strides == strides
+            and place.storage.num_bytes == spec.num_bytes
+            and not any(
+                other is not value and layout.places[id(other)].storage is place.storage
+                for other in call.inputs
+            )
+        ):
+            return place.storage
+    return None
+
+
+def _assign_offsets(layout: Layout) -> int:
+    """Give each storage its offset: best fit among the stretches that are free when it is born."""
+    storages = {
+        id(p.storage): p.storage
+        for group in (layout.places.values(), *layout.scratch)
+        for p in group
+        if p.storage.fixed is None and p.storage.num_bytes
+    }
+    births = sorted(storages.values(), key=lambda s: (s.first, -s.num_bytes))
+    deaths: dict[int, list[Storage]] = {}
+    free: list[tuple[int, int]] = []  # (offset, size), sorted, never touching
+    top = clock = 0
+    for storage in births:
+        while clock < storage.first:
+            for dead in deaths.pop(clock, ()):
+                _release(free, dead.offset, _rounded(dead.num_bytes))
+            clock += 1
+        size = _rounded(storage.num_bytes)
+        fits = [(n, offset) for offset, n in free if n >= size]
+        if fits:
+            n, offset = min(fits)
+            free.remove((offset, n))
+            if n > size:
+                insort(free, (offset + size, n - size))
+        elif free and free[-1][0] + free[-1][1] == top:
+            offset, _ = free.pop()
+            top = offset + size
+        else:
+            offset, top = top, top + size
+        storage.offset = offset
+        deaths.setdefault(storage.last, []).append(storage)
+    return top
+
+
+def _rounded(size: int) -> int:
+    return math.ceil(size / ALIGNMENT) * ALIGNMENT
+
+
+def _release(free: list[tuple[int, int]], offset: int, size: int) -> None:
+    insort(free, (offset, size))
+    i = free.index((offset, size))
+    if i + 1 < len(free) and offset + size == free[i + 1][0]:
+        free[i : i + 2] = [(offset, size + free[i + 1][1])]
+        size = free[i][1]
+    if i and free[i - 1][0] + free[i - 1][1] == offset:
+        free[i - 1 : i + 1] = [(free[i - 1][0], free[i - 1][1] + size)]

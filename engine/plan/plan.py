@@ -1,0 +1,439 @@
+"""Plan: a model compiled for training and inference."""
+
+from __future__ import annotations
+
+import copy
+import math
+import secrets
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.backend import Array
+from engine.errors import PlanError, ShapeError
+from engine.init import draw
+from engine.ops.windows import channels_last
+from engine.optim.base import Optimizer
+from engine.plan.builder import BATCH, Leaf, PlanBuilder, Tracer
+from engine.plan.graph import StaticGraph, StaticValue
+from engine.plan.memory import ALIGNMENT, ordered_strides
+from engine.plan.program import Arena, NamedStep, Program
+from engine.random import KEY_DTYPE, RandomState
+from engine.value import Value
+
+TOTAL = "loss"
+MAX_PROGRAMS = 24
+"""Programs kept at a time; the one unused for longest goes first."""
+
+
+class _Compiled:
+    """A program with the arrays through which batches enter and results leave."""
+
+    def __init__(
+        self,
+        program: Program,
+        inputs: dict[str, Array],
+        keys: list[Array],
+        outputs: dict[str, Array],
+        scalars: dict[str, Array],
+    ) -> None:
+        self.program, self.inputs, self.keys = program, inputs, keys
+        self.outputs, self.scalars = outputs, scalars
+
+
+class Plan:
+    """A model with its parameters, compiled once for each batch size it meets.
+
+    Made by ``PlanBuilder.build``. All trainable parameters lie in one array, and so do their
+    gradients, so that the optimiser is one pass over them.
+    """
+
+    def __init__(
+        self,
+        builder: PlanBuilder,
+        optimizer: Optimizer | None,
+        seed: int | None,
+        frozen: tuple[str, ...],
+        num_threads: int,
+    ) -> None:
+        self._records = tuple(builder.records)
+        self._outputs, self._losses = dict(builder.outputs), dict(builder.losses)
+        self._metrics = dict(builder.metrics)
+        self._leaves = dict(builder.leaves)
+        self.seed = secrets.randbits(32) if seed is None else int(seed)
+        self.num_threads = int(num_threads)
+        for name in frozen:
+            if name not in self._leaves or self._leaves[name].kind != "parameter":
+                raise PlanError(f"frozen found '{name}', which is no parameter of this plan.")
+        self._frozen = frozenset(frozen)
+        self._channels_last = builder.convolved
+        self._random = RandomState(self.seed)
+        self._arena = Arena()
+        self._programs: dict[tuple[Any, ...], _Compiled] = {}
+        self._make_arrays()
+        self._optimizer = copy.copy(optimizer)
+        self._optimizer_state: dict[str, Array] = {}
+        self._update: Callable[[], None] | None = None
+        if self._optimizer is not None:
+            self._optimizer.parameters = []
+            self._optimizer_state = self._optimizer.new_state(self._weights)
+            room = np.empty((2, self._weights.size), np.float32)
+            self._update = self._optimizer.prepare(
+                self._weights, self._gradients, self._optimizer_state, room
+            )
+
+    # Arrays ------------------------------------------------------------------------------
+
+    def _make_arrays(self) -> None:
+        named = {k: v for k, v in self._leaves.items() if v.kind in ("parameter", "state")}
+        trained = self._trained()
+        sizes = {k: _rounded(math.prod(_sizes(named[k]))) for k in trained}
+        total = sum(sizes.values())
+        self._weights = _aligned(total)
+        self._gradients = _aligned(total)
+        self._parameters: dict[str, Array] = {}
+        self._states: dict[str, Array] = {}
+        self._slots: dict[str, Array] = {}
+        offset = 0
+        for name, leaf in named.items():
+            shape = _sizes(leaf)
+            rng = np.random.default_rng((self.seed, zlib.crc32(name.encode())))
+            values = draw(leaf.init, shape, rng, leaf.dtype, **(leaf.options or {}))
+            if name in trained:
+                strides = ordered_strides(shape, self._order(name, shape), 4)
+                start = offset * 4
+                offset += sizes[name]
+                array = np.ndarray(shape, np.float32, self._weights, start, strides)
+                self._slots[name] = np.ndarray(shape, np.float32, self._gradients, start, strides)
+            else:
+                strides = ordered_strides(shape, self._order(name, shape), leaf.dtype.itemsize)
+                array = np.ndarray(
+                    shape, leaf.dtype, _aligned(max(values.size, 1), leaf.dtype), 0, strides
+                )
+            array[...] = values
+            (self._parameters if leaf.kind == "parameter" else self._states)[name] = array
+
+    def _order(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if name in self._channels_last and len(shape) > 2:
+            return channels_last(len(shape))
+        return tuple(range(len(shape)))
+
+    def _trained(self) -> list[str]:
+        """Parameters that are not frozen and on which some loss depends.
+
+        The others have no gradient, so an optimiser must not touch them, not even to decay them.
+        """
+        graph = StaticGraph(training=True)
+        tracer = Tracer(graph, 2, self._frozen)
+        tracer.play(self._records)
+        losses = [tracer.values[v.number] for v, _ in self._losses.values()]
+        reached = {id(v) for call in graph.needed(losses) for v in call.inputs}
+        return [
+            k
+            for k, v in self._leaves.items()
+            if v.kind == "parameter" and k not in self._frozen and id(tracer.named[k]) in reached
+        ]
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """Views of all parameters by name; writing to them changes the model."""
+        return dict(self._parameters)
+
+    @property
+    def state(self) -> Mapping[str, Array]:
+        """Views of all states by name."""
+        return dict(self._states)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of elements of all parameters, the frozen ones included."""
+        return sum(a.size for a in self._parameters.values())
+
+    @property
+    def inputs(self) -> dict[str, tuple[tuple[int | str, ...], str]]:
+        """Shape and element type of each array that a batch must bring."""
+        return {k: (v.shape, v.dtype.name) for k, v in self._leaves.items() if v.kind == "input"}
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the optimiser; may be set between steps."""
+        return self._require_optimizer().learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._require_optimizer().learning_rate = float(value)
+
+    def _require_optimizer(self) -> Optimizer:
+        if self._optimizer is None:
+            raise PlanError("The plan was built without an optimizer; pass one to build().")
+        return self._optimizer
+
+    # Saving ------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of parameters and states by name, row-major."""
+        return {k: np.array(v, order="C") for k, v in {**self._parameters, **self._states}.items()}
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Take over parameters and states.
+
+        Raises
+        ------
+        PlanError
+            If a name is missing or unknown, or a shape differs. Nothing is changed then.
+        """
+        own = {**self._parameters, **self._states}
+        _check_names("weights", arrays, own)
+        for name, array in own.items():
+            array[...] = arrays[name]
+
+    def optimizer_state_dict(self) -> dict[str, Any]:
+        """Copies of what the optimiser needs to go on: plain numbers, and arrays by name."""
+        optimizer = self._require_optimizer()
+        arrays = {
+            f"{name}.{slot}": np.array(self._within(whole, name), order="C")
+            for slot, whole in self._optimizer_state.items()
+            for name in self._slots
+        }
+        return {
+            "num_steps": optimizer.num_steps,
+            "learning_rate": optimizer.learning_rate,
+            "arrays": arrays,
+        }
+
+    def load_optimizer_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``optimizer_state_dict`` returned."""
+        optimizer = self._require_optimizer()
+        own = {
+            f"{name}.{slot}": self._within(whole, name)
+            for slot, whole in self._optimizer_state.items()
+            for name in self._slots
+        }
+        _check_names("optimizer state", state["arrays"], own)
+        for name, array in own.items():
+            array[...] = state["arrays"][name]
+        optimizer.num_steps = int(state["num_steps"])
+        optimizer.learning_rate = float(state["learning_rate"])
+
+    def _within(self, whole: Array, name: str) -> Array:
+        """The part of a flat array that belongs to one parameter, in that parameter's shape."""
+        slot = self._slots[name]
+        start = slot.__array_interface__["data"][0] - self._gradients.__array_interface__["data"][0]
+        return np.ndarray(slot.shape, whole.dtype, whole, start, slot.strides)
+
+    @property
+    def random_state(self) -> dict[str, int]:
+        """What decides all further random numbers, as plain numbers; may be set."""
+        return self._random.state_dict()
+
+    @random_state.setter
+    def random_state(self, state: Mapping[str, Any]) -> None:
+        self._random.load_state_dict(state)
+
+    # Running -----------------------------------------------------------------------------
+
+    def forward(self, batch: Mapping[str, Array], *, training: bool = False) -> dict[str, Array]:
+        """Outputs by name. Needs only the inputs on which outputs depend; changes nothing."""
+        compiled = self._feed("forward", training, batch)
+        compiled.program.run()
+        return {k: np.array(v, order="C") for k, v in compiled.outputs.items()}
+
+    def evaluate(self, batch: Mapping[str, Array]) -> dict[str, float]:
+        """``loss`` (the weighted total), each loss and each metric, in inference mode."""
+        compiled = self._feed("evaluate", False, batch)
+        compiled.program.run()
+        return {k: float(v) for k, v in compiled.scalars.items()}
+
+    def train_step(self, batch: Mapping[str, Array]) -> dict[str, float]:
+        """One step of the optimiser; ``loss``, each loss and each metric as of before the step."""
+        optimizer = self._require_optimizer()
+        compiled = self._feed("train", True, batch)
+        compiled.program.run()
+        assert self._update is not None
+        optimizer.num_steps += 1
+        with np.errstate(all="ignore"):
+            self._update()
+        self._random.advance()
+        return {k: float(v) for k, v in compiled.scalars.items()}
+
+    def gradients(
+        self, batch: Mapping[str, Array], *, training: bool = True
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        """Losses and metrics, and the gradient of each trained parameter. Changes nothing."""
+        compiled = self._feed("gradients", training, batch)
+        compiled.program.run()
+        return (
+            {k: float(v) for k, v in compiled.scalars.items()},
+            {
+                k: np.array(self._slots[k], order="C")
+                if k in self._slots
+                else np.zeros(v.shape, v.dtype)
+                for k, v in self._parameters.items()
+                if k not in self._frozen
+            },
+        )
+
+    def steps(self, batch_size: int, what: str = "train") -> Sequence[NamedStep]:
+        """The kernel calls of a program, for a debugger that runs them one by one.
+
+        ``what`` is "train", "gradients", "evaluate" or "forward".
+        """
+        training = what in ("train", "gradients")
+        return tuple(self._compiled(what, training, batch_size).program.steps)
+
+    def memory(self, batch_size: int, what: str = "train") -> int:
+        """Bytes that intermediate results of a program take."""
+        return self._compiled(what, what in ("train", "gradients"), batch_size).program.num_bytes
+
+    def _feed(self, what: str, training: bool, batch: Mapping[str, Array]) -> _Compiled:
+        compiled = self._compiled(what, training, self._batch_size(batch))
+        for name, target in compiled.inputs.items():
+            if name not in batch:
+                have = ", ".join(sorted(batch)) or "nothing"
+                raise PlanError(f"The batch lacks '{name}'; it has {have}.")
+            source = np.asarray(batch[name])
+            if source.shape != target.shape:
+                expected = self._leaves[name].shape
+                raise ShapeError(
+                    f"'{name}' found shape {source.shape}; expected {expected} with "
+                    f"{BATCH} = {self._batch_size(batch)}."
+                )
+            if source.dtype != target.dtype and not np.can_cast(source.dtype, target.dtype, "safe"):
+                raise PlanError(
+                    f"'{name}' found element type {source.dtype.name}; expected "
+                    f"{target.dtype.name}. Convert it before."
+                )
+            np.copyto(target, source)
+        for number, key in enumerate(compiled.keys):
+            key[...] = self._random.key(number)
+        return compiled
+
+    def _batch_size(self, batch: Mapping[str, Array]) -> int:
+        for name, leaf in self._leaves.items():
+            if leaf.kind == "input" and BATCH in leaf.shape and name in batch:
+                shape = np.shape(batch[name])
+                if len(shape) != len(leaf.shape):
+                    raise ShapeError(f"'{name}' found shape {shape}; expected {leaf.shape}.")
+                size = shape[leaf.shape.index(BATCH)]
+                if size == 0:
+                    raise ShapeError(f"'{name}' found an empty batch; expected at least one row.")
+                return size
+        return 1
+
+    def _compiled(self, what: str, training: bool, batch_size: int) -> _Compiled:
+        key = (what, training, batch_size)
+        found = self._programs.pop(key, None)
+        if found is None:
+            found = self._compile(what, training, batch_size)
+            while len(self._programs) >= MAX_PROGRAMS:
+                self._programs.pop(next(iter(self._programs)))
+        self._programs[key] = found  # last in the dictionary: used most recently
+        return found
+
+    def _compile(self, what: str, training: bool, batch_size: int) -> _Compiled:
+        graph = StaticGraph(training)
+        tracer = Tracer(graph, batch_size, self._frozen)
+        tracer.play(self._records)
+        graph.scope = ""
+        scalars: dict[str, Value] = {}
+        outputs: dict[str, Value] = {}
+        forced: list[tuple[Value, Array]] = []
+        late: list[tuple[Value, Array]] = []
+        if what == "forward":
+            outputs = {k: tracer.values[v.number] for k, v in self._outputs.items()}
+        else:
+            scalars = self._scalars(tracer)
+        if what in ("train", "gradients"):
+            if TOTAL not in scalars:
+                raise PlanError("The plan has no loss; add one with PlanBuilder.loss().")
+            total = scalars[TOTAL]
+            assert isinstance(total, StaticValue)
+            names = list(self._slots)
+            found = graph.gradients(total, [tracer.named[k] for k in names])
+            self._gradients.fill(0)
+            for name, grad in zip(names, found, strict=True):
+                if grad is not None:
+                    forced.append((grad, self._slots[name]))
+        if what == "train":
+            late = [(new, self._states[old.name]) for old, new in graph.effects.values()]
+        fixed: dict[int, Array] = {}
+        inputs: dict[str, Array] = {}
+        keys: list[Array] = []
+        for value in graph.leaves:
+            if value.kind == "input":
+                strides = ordered_strides(
+                    value.shape, self._order(value.name, value.shape), value.dtype.itemsize
+                )
+                memory = np.empty(max(value.size, 1), value.dtype)
+                array = np.ndarray(value.shape, value.dtype, memory, 0, strides)
+                inputs[value.name] = array
+            elif value.kind == "key":
+                array = np.empty(2, KEY_DTYPE)
+                keys.append(array)
+            else:
+                own = self._parameters if value.kind == "parameter" else self._states
+                array = own[value.name]
+            fixed[id(value)] = array
+        roots = {
+            **{f"o:{k}": v for k, v in outputs.items()},
+            **{f"s:{k}": v for k, v in scalars.items()},
+        }
+        program = Program(graph, roots, fixed, forced, late, self._arena)
+        used = {
+            id(v)
+            for call in graph.needed([*roots.values(), *(v for v, _ in (*forced, *late))])
+            for v in call.inputs
+        } | {id(v) for v in roots.values()}
+        wanted = {v.name for v in graph.leaves if v.kind == "input" and id(v) in used}
+        return _Compiled(
+            program,
+            {k: v for k, v in inputs.items() if k in wanted},
+            keys,
+            {k: program.roots[f"o:{k}"] for k in outputs},
+            {k: program.roots[f"s:{k}"] for k in scalars},
+        )
+
+    def _scalars(self, tracer: Tracer) -> dict[str, Value]:
+        """The weighted total, each loss and each metric."""
+        result: dict[str, Value] = {}
+        total: Any = None
+        for name, (symbol, weight) in self._losses.items():
+            value = tracer.values[symbol.number]
+            result[name] = value
+            part = value if weight == 1.0 else value * weight
+            total = part if total is None else total + part
+        for name, symbol in self._metrics.items():
+            result[name] = tracer.values[symbol.number]
+        return result if total is None else {**result, TOTAL: total}
+
+
+def _check_names(what: str, given: Mapping[str, Any], own: Mapping[str, Array]) -> None:
+    missing, unknown = sorted(set(own) - set(given)), sorted(set(given) - set(own))
+    if missing or unknown:
+        raise PlanError(
+            f"The {what} do not fit this plan: missing {missing or 'nothing'}, "
+            f"unknown {unknown or 'nothing'}."
+        )
+    for name, array in own.items():
+        if np.shape(given[name]) != array.shape:
+            raise PlanError(
+                f"'{name}' found shape {np.shape(given[name])}; expected {array.shape}."
+            )
+
+
+def _sizes(leaf: Leaf) -> tuple[int, ...]:
+    return tuple(int(n) for n in leaf.shape)
+
+
+def _rounded(size: int) -> int:
+    per_line = ALIGNMENT // 4
+    return -(-size // per_line) * per_line
+
+
+def _aligned(size: int, dtype: Any = np.float32) -> Array:
+    """Zeros that start on a cache line."""
+    raw = np.zeros(size * np.dtype(dtype).itemsize + ALIGNMENT, np.uint8)
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT
+    return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype)

@@ -1,0 +1,164 @@
+"""A program: a static graph bound to memory, as a flat list of kernel calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.backend import Array
+from engine.function import PRIMITIVES, Call, Step, ViewPrimitive
+from engine.plan.graph import StaticGraph
+from engine.plan.memory import ALIGNMENT, Place, plan_memory
+from engine.value import Value
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStep:
+    """One kernel call: which primitive, for which node of the model, and the arrays it touches."""
+
+    primitive: str
+    scope: str
+    run: Step
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+
+
+class Arena:
+    """Memory that programs share: they never run at the same time."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.uint8)
+
+    def reserve(self, num_bytes: int) -> Array:
+        """At least so many bytes, aligned. An earlier, smaller piece stays with whom it was given."""
+        if num_bytes > self._memory.size:
+            raw = np.empty(num_bytes + ALIGNMENT, np.uint8)
+            start = -raw.__array_interface__["data"][0] % ALIGNMENT
+            self._memory = raw[start : start + num_bytes]
+        return self._memory
+
+
+class Program:
+    """Steps that compute the roots of a graph from its leaves.
+
+    Parameters
+    ----------
+    graph : StaticGraph
+    roots : values by name
+        What can be read after a run.
+    fixed : arrays by ``id(value)``
+        Where leaves lie.
+    forced, late : (value, array)
+        Where computed values must be written: as soon as they are known, or at the end.
+    """
+
+    def __init__(
+        self,
+        graph: StaticGraph,
+        roots: Mapping[str, Value],
+        fixed: Mapping[int, Array],
+        forced: Sequence[tuple[Value, Array]],
+        late: Sequence[tuple[Value, Array]],
+        arena: Arena,
+    ) -> None:
+        calls = graph.needed([*roots.values(), *(value for value, _ in (*forced, *late))])
+        calls, targets = _land(graph, calls, forced, late)
+        layout = plan_memory(calls, fixed, targets, list(roots.values()))
+        memory = arena.reserve(layout.num_bytes)
+        self.num_bytes = layout.num_bytes
+        self._memory = memory
+
+        def array(place: Place) -> Array:
+            if place.storage.fixed is not None:
+                base = place.storage.fixed
+                if (
+                    place.offset == 0
+                    and place.shape == base.shape
+                    and place.strides == base.strides
+                ):
+                    return base
+                return _view(base, place)
+            offset = place.storage.offset + place.offset
+            if not place.storage.num_bytes:
+                return np.empty(place.shape, place.dtype)
+            return np.ndarray(place.shape, place.dtype, memory, offset, place.strides)
+
+        arrays: dict[int, Array] = {}
+        for call in calls:
+            for value in (*call.inputs, *call.outputs):
+                if id(value) not in arrays:
+                    arrays[id(value)] = array(layout.places[id(value)])
+        self.steps: list[NamedStep] = []
+        for call, scratch in zip(calls, layout.scratch, strict=True):
+            if call.order in layout.aliased:
+                continue
+            inputs = tuple(arrays[id(v)] for v in call.inputs)
+            outputs = tuple(arrays[id(v)] for v in call.outputs)
+            run = call.primitive.prepare(inputs, outputs, [array(p) for p in scratch], **call.attrs)
+            self.steps.append(NamedStep(call.primitive.name, call.scope, run, inputs, outputs))
+        self.roots: dict[str, Array] = {}
+        for name, value in roots.items():
+            if id(value) in arrays:
+                self.roots[name] = arrays[id(value)]
+            else:  # a leaf that nothing reads
+                data = getattr(value, "data", None)
+                self.roots[name] = fixed[id(value)] if data is None else data
+        self._run: list[Callable[[], object]] = [s.run for s in self.steps]
+
+    def run(self) -> None:
+        """Compute everything once."""
+        with np.errstate(all="ignore"):
+            for step in self._run:
+                step()
+
+
+def _view(base: Array, place: Place) -> Array:
+    """A strided view into memory that exists already, at ``place.offset`` bytes from its start."""
+    moved = np.lib.stride_tricks.as_strided(base, place.shape, place.strides)
+    if place.offset == 0:
+        return moved
+    interface = dict(base.__array_interface__)
+    interface["data"] = (interface["data"][0] + place.offset, False)
+    interface["shape"], interface["strides"] = place.shape, place.strides
+    return np.asarray(_Holder(interface, base))
+
+
+class _Holder:
+    """Carries an array interface, and keeps the memory behind it alive."""
+
+    def __init__(self, interface: dict[str, object], owner: Array) -> None:
+        self.__array_interface__ = interface
+        self.owner = owner
+
+
+def _land(
+    graph: StaticGraph,
+    calls: list[Call],
+    forced: Sequence[tuple[Value, Array]],
+    late: Sequence[tuple[Value, Array]],
+) -> tuple[list[Call], dict[int, Array]]:
+    """Make every wanted value the output of exactly one call that can write into its array.
+
+    A leaf, a view, or a value wanted in two places is copied there by a call of its own; so is
+    what is due ``late``, because its array holds an old value that other calls still read.
+    """
+    targets: dict[int, Array] = {}
+    result = list(calls)
+    for value, array in forced:
+        producer = value.producer
+        if (
+            producer is not None
+            and not isinstance(producer.primitive, ViewPrimitive)
+            and id(value) not in targets
+        ):
+            targets[id(value)] = array
+        else:
+            late = [*late, (value, array)]
+    for value, array in late:
+        copy = graph.record(PRIMITIVES["stop_gradient"], (value,), {})[0]
+        assert copy.producer is not None
+        result.append(copy.producer)
+        targets[id(copy)] = array
+    return result, targets

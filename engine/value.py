@@ -1,0 +1,188 @@
+"""What tensors and the symbols of a plan have in common: a type, and operators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from engine.errors import DTypeError
+
+if TYPE_CHECKING:
+    from engine.backend import Array
+    from engine.function import Call, Primitive
+
+Shape = tuple[int, ...]
+FLOATS = (np.dtype("float32"), np.dtype("float64"))
+
+
+class Spec(NamedTuple):
+    """Shape and element type of an array."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def num_bytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def with_shape(self, shape: Shape) -> Spec:
+        return Spec(shape, self.dtype)
+
+    def with_dtype(self, dtype: str | np.dtype[Any]) -> Spec:
+        return Spec(self.shape, np.dtype(dtype))
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.name}{self.shape}"
+
+
+def same_dtype(what: str, *specs: Spec) -> np.dtype[Any]:
+    """The one element type of all operands.
+
+    Raises
+    ------
+    DTypeError
+        If they differ.
+    """
+    for spec in specs[1:]:
+        if spec.dtype != specs[0].dtype:
+            found = " and ".join(s.dtype.name for s in specs)
+            raise DTypeError(
+                f"{what} found element types {found}; expected the same for all. "
+                "Convert one of them with cast."
+            )
+    return specs[0].dtype
+
+
+def require_float(what: str, spec: Spec) -> None:
+    """Raise DTypeError unless the operand has a floating type."""
+    if spec.dtype not in FLOATS:
+        raise DTypeError(
+            f"{what} found element type {spec.dtype.name}; expected float32 or float64. "
+            "Convert it with cast."
+        )
+
+
+class Value:
+    """A typed operand: an eager ``Tensor`` or a symbol inside a plan.
+
+    Operators look their function up by name in the table of functions, so that this module
+    knows no operation.
+    """
+
+    __slots__ = ()
+    functions: ClassVar[dict[str, Callable[..., Any]]] = {}
+    priority: ClassVar[int] = 0
+    """Of several kinds of operands, the one with the highest priority carries out the call."""
+
+    producer: Call | None
+    index: int
+    requires_grad: bool
+
+    @property
+    def spec(self) -> Spec:
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> Shape:
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.spec.shape)
+
+    @property
+    def size(self) -> int:
+        return self.spec.size
+
+    def run_primitive(
+        self, primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
+    ) -> tuple[Value, ...]:
+        """Carry out a primitive on operands of this kind."""
+        raise NotImplementedError
+
+    def constant_like(self, array: Array) -> Value:
+        """A constant of the same kind as this value."""
+        raise NotImplementedError
+
+    @property
+    def is_training(self) -> bool:
+        """Whether operations that differ between training and inference are to train."""
+        return True
+
+    def detach(self) -> Any:
+        """The same data, through which no gradient flows."""
+        raise NotImplementedError
+
+    def assign(self, value: Any) -> None:
+        """Overwrite this state with ``value``; in a plan, at the end of a training step."""
+        raise NotImplementedError
+
+    def random_key(self) -> Value:
+        """A new key for a random operation: uint32 (2,), of the same kind as this value."""
+        raise NotImplementedError
+
+    def _call(self, name: str, *args: Any, **attrs: Any) -> Any:
+        return Value.functions[name](*args, **attrs)
+
+    def __add__(self, other: Any) -> Any:
+        return self._call("add", self, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self._call("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._call("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._call("multiply", self, other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._call("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._call("divide", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return self._call("power", self, other)
+
+    def __neg__(self) -> Any:
+        return self._call("negative", self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self._call("matmul", self, other)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._call("slice", self, key)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._call("sum", self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._call("mean", self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Any:
+        if len(shape) == 1 and isinstance(shape[0], tuple):
+            shape = shape[0]
+        return self._call("reshape", self, shape=shape)
+
+    def transpose(self, *axes: int) -> Any:
+        return self._call("transpose", self, axes=axes or None)
+
+    @property
+    def T(self) -> Any:
+        return self._call("transpose", self)
