@@ -1,0 +1,1 @@
+"""Watching a training run: curves, progress, past runs, confusion matrix, log."""

@@ -1,0 +1,255 @@
+"""A curve of any length as one scene item: what is dense becomes pixel columns, the rest a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyqtgraph as pg
+import shiboken6
+from numpy.typing import NDArray
+from pyqtgraph.functions import arrayToQPath
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+
+from graphstudio.ui.dashboard.pyramid import MinMaxPyramid
+
+Floats = NDArray[np.float64]
+
+DENSE = 2.0
+"""Points a pixel column from which on columns are drawn instead of a line."""
+CALM = 5.0
+"""Mean height of the columns, in pixels, up to which they are joined to a smooth line."""
+MAX_MARKERS = 400
+MARKER_RADIUS = 3.0
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What each pixel column shows: its range, and where the line enters and leaves it."""
+
+    low: Floats
+    high: Floats
+    first: Floats
+    last: Floats
+
+
+class CurveItem(pg.GraphicsObject):
+    """Draws ``y`` over ``x`` (ascending) with a pen one pixel wide.
+
+    Parameters
+    ----------
+    x : callable
+        Returns the x coordinates, at least as many as there are values.
+    y : callable
+        Returns the pyramid over the values, or None to draw nothing.
+    """
+
+    def __init__(
+        self,
+        x: Callable[[], Floats],
+        y: Callable[[], MinMaxPyramid | None],
+        *,
+        markers: bool = False,
+        dashed: bool = False,
+    ) -> None:
+        super().__init__()
+        self._x, self._y = x, y
+        self._markers, self._dashed = markers, dashed
+        self._color = QColor("#888888")
+        self._log = False
+        self._key: object = None
+        self._columns: Columns | None = None
+        self._edges: Floats = np.empty(0)
+        self._length = 0
+
+    def set_color(self, color: QColor) -> None:
+        self._color = QColor(color)
+        self.update()
+
+    def set_log(self, on: bool) -> None:
+        """Whether the y axis of the plot is logarithmic (view coordinates are powers of ten)."""
+        self._log = on
+        self.update()
+
+    def invalidate(self) -> None:
+        """Forget what was drawn: points already there have changed."""
+        self._key = None
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        # The whole view, so that the scene never skips the item and need not know its data.
+        view = self.getViewBox()
+        return QRectF() if view is None else self.viewRect()
+
+    def viewRangeChanged(self) -> None:
+        self.prepareGeometryChange()
+
+    def viewTransformChanged(self) -> None:
+        self.prepareGeometryChange()
+
+    def paint(self, painter: QPainter, *_: object) -> None:
+        pyramid = self._y()
+        view = self.getViewBox()
+        if pyramid is None or view is None or not len(pyramid):
+            return
+        (x0, x1), _range = view.viewRange()
+        transform = painter.worldTransform()
+        scale = painter.device().devicePixelRatioF()
+        left = transform.map(QPointF(x0, 0.0)).x()
+        right = transform.map(QPointF(x1, 0.0)).x()
+        count = round((right - left) * scale)
+        if count < 2 or not x1 > x0:
+            return
+        x = self._x()[: len(pyramid)]
+        begin = max(int(np.searchsorted(x, x0, "left")) - 1, 0)
+        end = min(int(np.searchsorted(x, x1, "right")) + 1, x.size)
+        painter.save()
+        painter.resetTransform()
+
+        def to_y(values: Floats) -> Floats:
+            return transform.m22() * self._mapped(values) + transform.dy()
+
+        if end - begin <= DENSE * count:
+            values = pyramid.values[begin:end]
+            px = transform.m11() * x[begin:end] + transform.dx()
+            self._paint_line(painter, px, to_y(values))
+            if self._markers and end - begin <= MAX_MARKERS:
+                self._paint_markers(painter, px, to_y(values))
+            elif end - begin <= MAX_MARKERS:
+                self._paint_lone_points(painter, px, to_y(values))
+        else:
+            columns = self.columns(x, pyramid, np.linspace(x0, x1, count + 1))
+            floor = painter.viewport().bottom() + 10.0
+            self._paint_columns(painter, columns, to_y, left, 1.0 / scale, floor)
+        painter.restore()
+
+    # -- columns --------------------------------------------------------------------------------
+
+    def columns(self, x: Floats, pyramid: MinMaxPyramid, edges: Floats) -> Columns:
+        """Contents of the pixel columns between ``edges``; only what is new is read again."""
+        key = (id(pyramid), edges.size, float(edges[0]), float(edges[-1]))
+        old, start = self._columns, 0
+        if key == self._key and old is not None and len(pyramid) >= self._length:
+            if len(pyramid) == self._length:
+                return old
+            # Columns to the left of the one with the last known point cannot change.
+            start = int(np.searchsorted(self._edges, x[self._length - 1], "left")) - 1
+            start = min(max(start, 0), edges.size - 2)
+        bounds = np.searchsorted(x, edges[start:])
+        low, high = pyramid.columns(bounds)
+        last_index = len(pyramid) - 1
+        first = pyramid.values[np.minimum(bounds[:-1], last_index)]
+        last = pyramid.values[np.maximum(bounds[1:] - 1, 0)]
+        new = Columns(low, high, first, last)
+        if start and old is not None:
+            new = Columns(
+                *(
+                    np.concatenate((getattr(old, name)[:start], getattr(new, name)))
+                    for name in ("low", "high", "first", "last")
+                )
+            )
+        self._key, self._columns, self._edges = key, new, edges
+        self._length = len(pyramid)
+        return new
+
+    def _paint_columns(
+        self,
+        painter: QPainter,
+        columns: Columns,
+        to_y: Callable[[Floats], Floats],
+        left: float,
+        width: float,
+        floor: float,
+    ) -> None:
+        top, bottom = to_y(columns.high), to_y(columns.low)
+        if self._log:  # a column that reaches down to zero or below leaves the picture downwards
+            bottom = np.where(np.isnan(bottom) & ~np.isnan(top), floor, bottom)
+        kept = np.flatnonzero(~np.isnan(top))
+        if not kept.size:
+            return
+        top, bottom = top[kept], bottom[kept]
+        enter, leave = to_y(columns.first[kept]), to_y(columns.last[kept])
+        x = left + (kept + 0.5) * width
+        joined = np.diff(kept) == 1
+        travel = np.abs(bottom - top).mean() / width
+        if travel <= CALM:
+            rising = enter > leave  # in pixels, so the value grows
+            pairs = np.empty((kept.size, 2))
+            pairs[:, 0] = np.where(rising, bottom, top)
+            pairs[:, 1] = np.where(rising, top, bottom)
+            self._paint_line(painter, np.repeat(x, 2), pairs.ravel(), joined)
+            return
+        # Neighbours meet half-way between where one leaves and the next enters.
+        middle = np.where(joined, (leave[:-1] + enter[1:]) / 2.0, np.nan)
+        for part in (slice(None, -1), slice(1, None)):
+            top[part] = np.fmin(top[part], middle)
+            bottom[part] = np.fmax(bottom[part], middle)
+        rects = np.empty((kept.size, 4))
+        rects[:, 0] = left + kept * width
+        rects[:, 1] = np.floor(np.clip(top, -1e5, 1e5) / width) * width
+        rects[:, 2] = width
+        rects[:, 3] = np.ceil(np.clip(bottom, -1e5, 1e5) / width) * width - rects[:, 1]
+        np.maximum(rects[:, 3], width, out=rects[:, 3])
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._color)
+        # The whole array in one call: QRectF is four doubles.
+        painter.drawRects(shiboken6.wrapInstance(rects.ctypes.data, QRectF), kept.size)
+
+    # -- lines ----------------------------------------------------------------------------------
+
+    def _paint_line(
+        self, painter: QPainter, x: Floats, y: Floats, joined: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Draw a line; ``joined`` says of points in pairs which pairs hang together."""
+        y = np.clip(y, -1e5, 1e5)
+        connect: object = "finite"
+        if joined is not None and not joined.all():
+            links = np.ones(y.size, dtype=np.int32)
+            links[1:-1:2] = joined
+            connect = links
+        path = arrayToQPath(x, y, connect=connect)
+        steps = np.abs(np.diff(y))
+        travel = float(np.nanmean(steps)) if np.isfinite(steps).any() else 0.0
+        calm = travel <= CALM
+        pen = QPen(self._color)
+        pen.setCosmetic(True)
+        pen.setWidth(1)
+        if self._dashed:
+            pen.setDashPattern([5.0, 4.0])
+        # Antialiased strokes cost by their length, so long zigzags go without.
+        smooth = calm or travel * y.size < 20_000.0
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, smooth)
+        painter.setPen(pen)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPath(path)
+        if calm and (not self._dashed or x.size <= MAX_MARKERS):
+            # Once more half a pixel down: as legible as a wider pen, at a fraction of its cost.
+            painter.translate(0.0, 0.5)
+            painter.drawPath(path)
+            painter.translate(0.0, -0.5)
+
+    def _paint_markers(self, painter: QPainter, x: Floats, y: Floats) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._color)
+        for px, py in zip(x.tolist(), y.tolist(), strict=True):
+            if py == py and abs(py) < 1e5:
+                painter.drawEllipse(QPointF(px, py), MARKER_RADIUS, MARKER_RADIUS)
+
+    def _paint_lone_points(self, painter: QPainter, x: Floats, y: Floats) -> None:
+        """Show points without a neighbour, which no line reaches."""
+        known = np.isfinite(y)
+        padded = np.concatenate(([False], known, [False]))
+        lone = known & ~padded[:-2] & ~padded[2:]
+        if lone.any():
+            self._paint_markers(painter, x[lone], y[lone])
+
+    def _mapped(self, values: Floats) -> Floats:
+        if not self._log:
+            return values
+        out = np.full(values.shape, np.nan)
+        np.log10(values, out=out, where=values > 0.0)
+        return out

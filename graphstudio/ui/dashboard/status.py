@@ -1,0 +1,177 @@
+"""The strip on top of the dashboard: state, progress, speed and time of the run in front."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+
+from graphstudio.i18n import render, tr
+from graphstudio.nodes.types import Message
+from graphstudio.ui.dashboard import formats
+from graphstudio.ui.icons import pixmap
+from graphstudio.ui.style import set_role
+from graphstudio.ui.theme import Theme
+
+STATES = {
+    "idle": (Message("No run yet"), "chart", "text_dim"),
+    "preparing": (Message("Preparing"), "clock", "accent"),
+    "running": (Message("Running"), "play", "accent"),
+    "paused": (Message("Paused"), "pause", "warning"),
+    "stopping": (Message("Stopping"), "stop", "warning"),
+    "completed": (Message("Completed"), "ok", "ok"),
+    "stopped": (Message("Stopped"), "stop", "text_dim"),
+    "failed": (Message("Failed"), "error", "error"),
+    "died": (Message("Died"), "error", "error"),
+}
+"""Text, icon and colour token of each state of a run; icon and word, never colour alone."""
+
+
+class Figure(QWidget):
+    """A small caption over a number that keeps its width while it changes."""
+
+    def __init__(self, name: str, widest: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.caption, self.value = QLabel(), QLabel("–")
+        for label in (self.caption, self.value):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self.caption, "dim")
+        set_role(self.value, "heading")
+        self._widest = widest
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.caption)
+        layout.addWidget(self.value)
+
+    def set_caption(self, text: str) -> None:
+        self.caption.setText(text)
+        wide = self.value.fontMetrics().horizontalAdvance(self._widest) + 6
+        self.value.setMinimumWidth(wide)
+
+    def set_value(self, text: str) -> None:
+        if self.value.text() != text:
+            self.value.setText(text)
+            self.setAccessibleName(f"{self.caption.text()}: {text}")
+
+
+class StatusStrip(QFrame):
+    """State, progress bar and four figures in one row."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("statusStrip")
+        self._theme = theme
+        self._state, self._what = "idle", ""
+        self._epoch = self._epochs = self._step = self._steps = 0
+        self._icon = QLabel()
+        self._icon.setFixedSize(20, 20)
+        self._text = QLabel()
+        self._text.setObjectName("runState")
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self._text, "heading")
+        self._place = QLabel()
+        self._place.setObjectName("runProgressText")
+        self._place.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self._place, "dim")
+        self.bar = QProgressBar()
+        self.bar.setObjectName("runProgress")
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.elapsed = Figure("elapsed", "00:00:00")
+        self.left = Figure("timeLeft", "00:00:00")
+        self.speed = Figure("throughput", "00,000,000")
+        self.learning_rate = Figure("learningRate", "0.000e−00")
+
+        state = QHBoxLayout()
+        state.setSpacing(6)
+        state.addWidget(self._icon)
+        state.addWidget(self._text)
+        state.addSpacing(10)
+        state.addWidget(self._place, 1)
+        middle = QVBoxLayout()
+        middle.setSpacing(5)
+        middle.addLayout(state)
+        middle.addWidget(self.bar)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 6, 12, 6)
+        layout.setSpacing(18)
+        layout.addLayout(middle, 1)
+        for figure in (self.elapsed, self.left, self.speed, self.learning_rate):
+            layout.addWidget(figure)
+        theme.changed.connect(self._dress)
+        self.retranslate()
+
+    def set_state(self, state: str, what: str = "") -> None:
+        """Show a state of ``STATES``; ``what`` says what is being prepared."""
+        self._state, self._what = state, what
+        if state in ("completed", "stopped", "failed", "died"):
+            self.left.set_value("–")
+        self._dress()
+        self._show_place()
+
+    def set_length(self, epochs: int, steps: int) -> None:
+        self._epochs, self._steps = epochs, steps
+        self._epoch = self._step = 0
+        self._show_place()
+
+    def set_progress(self, epoch: float, step: int) -> None:
+        """``epoch`` is the position in epochs."""
+        self._epoch, self._step = math.ceil(epoch), step
+        self._show_place()
+
+    def set_figures(
+        self, elapsed_s: float, left_s: float, samples_per_s: float, learning_rate: float
+    ) -> None:
+        self.elapsed.set_value(formats.duration(elapsed_s))
+        self.left.set_value(formats.duration(left_s))
+        self.speed.set_value(formats.rate(samples_per_s))
+        self.learning_rate.set_value(formats.rate(learning_rate))
+
+    def clear(self) -> None:
+        for figure in (self.elapsed, self.left, self.speed, self.learning_rate):
+            figure.set_value("–")
+        self.set_length(0, 0)
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(tr("Training status"))
+        self.bar.setAccessibleName(tr("Training progress"))
+        self.elapsed.set_caption(tr("Elapsed"))
+        self.left.set_caption(tr("Time left"))
+        self.speed.set_caption(tr("Samples/s"))
+        self.learning_rate.set_caption(tr("Learning rate"))
+        self._dress()
+        self._show_place()
+
+    def resizeEvent(self, event) -> None:
+        super().resizeEvent(event)
+        # What matters least goes first when the window is narrow.
+        self.learning_rate.setVisible(self.width() >= 640)
+        self.speed.setVisible(self.width() >= 520)
+
+    def _dress(self) -> None:
+        text, name, token = STATES[self._state]
+        shown = render(text)
+        self._text.setText(f"{shown}: {self._what}" if self._what else shown)
+        ratio = self.devicePixelRatioF()
+        self._icon.setPixmap(pixmap(name, getattr(self._theme.tokens, token), 18, ratio))
+
+    def _show_place(self) -> None:
+        if not self._steps:
+            self._place.setText("")
+            self.bar.setRange(0, 0 if self._state == "preparing" else 1000)
+            self.bar.setValue(0)
+            return
+        self._place.setText(
+            tr(
+                "epoch {epoch} of {epochs} · step {step} of {steps}",
+                epoch=formats.count(min(max(self._epoch, 1), self._epochs)),
+                epochs=formats.count(self._epochs),
+                step=formats.count(self._step),
+                steps=formats.count(self._steps),
+            )
+        )
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * min(1.0, self._step / self._steps)))
