@@ -1,0 +1,85 @@
+"""The cubic of a wire, in plain arithmetic: control points, points on it, distance to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QPainterPath
+
+Point = tuple[float, float]
+Cubic = tuple[Point, Point, Point, Point]
+
+_STEPS = 20
+
+
+def reach(dx: float, dy: float) -> float:
+    """How far the tangents stick out of their ports."""
+    if dx >= 0:
+        return max(min(dx * 0.5, 220.0), min(40.0, 12.0 + abs(dy) * 0.25 + dx * 0.5))
+    return min(70.0 + -dx * 0.3 + abs(dy) * 0.1, 240.0)
+
+
+def cubic(a: Point, b: Point) -> Cubic:
+    """Curve from an output at ``a`` to an input at ``b``, level at both ends."""
+    r = reach(b[0] - a[0], b[1] - a[1])
+    return (a, (a[0] + r, a[1]), (b[0] - r, b[1]), b)
+
+
+def cubics(points: Sequence[Point]) -> list[Cubic]:
+    """One curve between each two neighbours; inner points are reroute dots."""
+    return [cubic(a, b) for a, b in zip(points, points[1:], strict=False)]
+
+
+def point_at(c: Cubic, t: float) -> Point:
+    s = 1.0 - t
+    k0, k1, k2, k3 = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
+    return (
+        k0 * c[0][0] + k1 * c[1][0] + k2 * c[2][0] + k3 * c[3][0],
+        k0 * c[0][1] + k1 * c[1][1] + k2 * c[2][1] + k3 * c[3][1],
+    )
+
+
+def polyline(c: Cubic, steps: int = _STEPS) -> list[Point]:
+    return [point_at(c, i / steps) for i in range(steps + 1)]
+
+
+def path_of(curves: Sequence[Cubic]) -> QPainterPath:
+    path = QPainterPath(QPointF(*curves[0][0]))
+    for _, b, c, d in curves:
+        path.cubicTo(QPointF(*b), QPointF(*c), QPointF(*d))
+    return path
+
+
+def control_rect(curves: Sequence[Cubic]) -> QRectF:
+    """Smallest rectangle around all control points; the curve lies inside."""
+    xs = [p[0] for c in curves for p in c]
+    ys = [p[1] for c in curves for p in c]
+    return QRectF(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+
+
+def distance(line: Sequence[Point], x: float, y: float) -> float:
+    """Distance from a point to a polyline."""
+    best = float("inf")
+    for (ax, ay), (bx, by) in zip(line, line[1:], strict=False):
+        dx, dy = bx - ax, by - ay
+        length = dx * dx + dy * dy
+        t = 0.0 if length == 0 else max(0.0, min(1.0, ((x - ax) * dx + (y - ay) * dy) / length))
+        ex, ey = x - (ax + t * dx), y - (ay + t * dy)
+        best = min(best, ex * ex + ey * ey)
+    return best**0.5
+
+
+def crosses(line: Sequence[Point], a: Point, b: Point) -> bool:
+    """True if the segment ``a``-``b`` cuts the polyline."""
+    return any(_cut(p, q, a, b) for p, q in zip(line, line[1:], strict=False))
+
+
+def _side(p: Point, q: Point, r: Point) -> float:
+    return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+
+def _cut(p: Point, q: Point, a: Point, b: Point) -> bool:
+    return (_side(p, q, a) > 0) != (_side(p, q, b) > 0) and (_side(a, b, p) > 0) != (
+        _side(a, b, q) > 0
+    )

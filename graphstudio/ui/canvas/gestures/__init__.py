@@ -1,0 +1,1 @@
+"""What the pointer can do on the canvas, one gesture a file."""

@@ -1,0 +1,158 @@
+"""Move: drag selected nodes and frames; a lone unwired node may be dropped on a wire."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QPainter
+
+from graphstudio.ui.canvas.face import GRID
+from graphstudio.ui.canvas.gestures.base import Gesture, Pointer
+from graphstudio.ui.canvas.insertion import paint_target, wire_under
+from graphstudio.ui.canvas.scene import WireKey
+
+
+class Move(Gesture):
+    """Nodes follow the pointer on the grid; the document hears of it once, on release."""
+
+    cursor = Qt.CursorShape.SizeAllCursor
+    auto_scroll = True
+
+    def __init__(self, view, start, hit) -> None:
+        super().__init__(view, start, hit)
+        self._toggle = start.held(Qt.KeyboardModifier.ControlModifier)
+        self._narrow = False
+        self._origins: dict[str, tuple[float, float]] = {}
+        self._frames: dict[str, QRectF] = {}
+        self._anchor = QPointF()
+        self._shift = QPointF()
+        self._target: WireKey | None = None
+        self._press_selection()
+
+    def _press_selection(self) -> None:
+        """Blender's rules: a press selects at once, unless the thing is selected already."""
+        if self.hit.frame:
+            self.view.select_frame(
+                self.hit.frame, add=self.start.held(Qt.KeyboardModifier.ShiftModifier)
+            )
+            return
+        node, chosen = self.hit.node, self.project.selection
+        if self._toggle:
+            return
+        if self.start.held(Qt.KeyboardModifier.ShiftModifier):
+            self.project.select(chosen | {node})
+        elif node not in chosen:
+            self.view.clear_selection()
+            self.project.select({node})
+        else:
+            self._narrow = True  # a click without a drag leaves only this one selected
+
+    def move(self, pointer: Pointer) -> None:
+        if not self.dragging:
+            if not self.began(pointer):
+                return
+            self._lift()
+        delta = pointer.scene - self.start.scene
+        if pointer.held(Qt.KeyboardModifier.ShiftModifier):
+            if abs(delta.x()) >= abs(delta.y()):
+                delta.setY(0.0)
+            else:
+                delta.setX(0.0)
+        if not pointer.held(Qt.KeyboardModifier.ControlModifier):
+            delta = snapped(self._anchor + delta) - self._anchor
+            if pointer.held(Qt.KeyboardModifier.ShiftModifier):  # snapping must not leave the axis
+                moved = pointer.scene - self.start.scene
+                delta = (
+                    QPointF(delta.x(), 0.0)
+                    if abs(moved.x()) >= abs(moved.y())
+                    else QPointF(0.0, delta.y())
+                )
+        self._shift = delta
+        self._show()
+        self._find_wire(pointer)
+
+    def _lift(self) -> None:
+        if self._toggle and self.hit.node:
+            self.project.select(self.project.selection | {self.hit.node})
+        ids = set(self.project.selection) if not self.hit.frame else set()
+        frames = set(self.view.selected_frames)
+        if not self.hit.frame and self.hit.node not in ids:
+            ids.add(self.hit.node)
+        for frame_id in frames:
+            ids |= set(self.scene.children_of(frame_id))
+            self._frames[frame_id] = self.scene.frames[frame_id].body_rect()
+        nodes = self.scene.graph.nodes
+        self._origins = {n: nodes[n].position for n in ids}
+        if self.hit.frame:
+            self._anchor = self._frames[self.hit.frame].topLeft()
+        else:
+            self._anchor = QPointF(*self._origins[self.hit.node])
+        self.view.overview.lift(frozenset(ids))
+
+    def _show(self) -> None:
+        dx, dy = self._shift.x(), self._shift.y()
+        self.scene.preview({n: (x + dx, y + dy) for n, (x, y) in self._origins.items()})
+        for frame_id, rect in self._frames.items():
+            self.scene.frames[frame_id].set_rect(rect.translated(self._shift))
+        self.view.refresh_overview()
+
+    def _find_wire(self, pointer: Pointer) -> None:
+        found: WireKey | None = None
+        alone = len(self._origins) == 1 and not self._frames
+        if alone and not pointer.held(Qt.KeyboardModifier.AltModifier):
+            (node_id,) = self._origins
+            item = self.scene.nodes[node_id]
+            loose = not self.scene.wires_at(node_id)
+            if loose and item.face.inputs and item.face.outputs:
+                found = wire_under(self.scene, item.body_rect())
+        if found != self._target:
+            self._target = found
+            self.view.viewport().update()
+
+    def release(self, pointer: Pointer) -> bool:
+        if not self.dragging:
+            self._click()
+            return True
+        self._land()
+        dx, dy = self._shift.x(), self._shift.y()
+        if self._target is not None:
+            (node_id,) = self._origins
+            x, y = self._origins[node_id]
+            self.view.edits.insert_on_wire(node_id, self._target, (x + dx, y + dy))
+        elif dx or dy:
+            self.view.edits.move(
+                {n: (x + dx, y + dy) for n, (x, y) in self._origins.items()},
+                {f: rect.translated(self._shift) for f, rect in self._frames.items()},
+            )
+        return True
+
+    def _click(self) -> None:
+        node = self.hit.node
+        if self._toggle and node:
+            self.project.select(self.project.selection ^ {node})
+        elif self._narrow:
+            self.view.clear_selection()
+            self.project.select({node})
+
+    def _land(self) -> None:
+        self.view.overview.lift(frozenset())
+        self.scene.end_preview(self._origins)
+        for frame_id, rect in self._frames.items():
+            if frame_id in self.scene.frames:
+                self.scene.frames[frame_id].set_rect(rect)
+
+    def cancel(self) -> None:
+        if self.dragging:
+            self._land()
+
+    def bounds(self) -> QRectF:
+        wire = self.scene.wires.get(self._target) if self._target else None
+        return wire.boundingRect() if wire else QRectF()
+
+    def paint(self, painter: QPainter, scale: float) -> None:
+        if self._target is not None:
+            paint_target(painter, self.scene, self._target, self.view.style_, scale)
+
+
+def snapped(pos: QPointF) -> QPointF:
+    """The nearest point of the grid."""
+    return QPointF(round(pos.x() / GRID) * GRID, round(pos.y() / GRID) * GRID)

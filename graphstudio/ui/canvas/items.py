@@ -1,0 +1,210 @@
+"""The three kinds of scene items: nodes, wires and frames. All top-level, all only draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
+from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+
+from graphstudio.document.model import Frame, Node, Wire
+from graphstudio.ui.canvas import curve
+from graphstudio.ui.canvas.face import FaceState, NodeFace, paint_node
+from graphstudio.ui.canvas.style import CanvasStyle, Text, faded
+
+FRAME_TITLE = 30.0
+FRAME_EDGE = 8.0
+_NODE_Z, _WIRE_Z, _FRAME_Z = 2.0, 0.0, -10.0
+
+
+def _scale_of(painter: QPainter) -> float:
+    return QStyleOptionGraphicsItem.levelOfDetailFromTransform(painter.worldTransform())
+
+
+class NodeItem(QGraphicsItem):
+    """A node as drawn. The scene sets face and state; the item never reads the document."""
+
+    def __init__(self, node: Node, face: NodeFace, style: CanvasStyle) -> None:
+        super().__init__()
+        self.node = node
+        self.face = face
+        self.style = style
+        self.state = FaceState()
+        self._bounds = face.bounds
+        self.setPos(*node.position)
+        self.setZValue(_NODE_Z)
+
+    def set_face(self, face: NodeFace) -> None:
+        if face.bounds != self._bounds:
+            self.prepareGeometryChange()
+            self._bounds = face.bounds
+        self.face = face
+        self.update()
+
+    def body_rect(self) -> QRectF:
+        """The body in scene coordinates."""
+        return self.face.body.translated(self.pos())
+
+    def port_pos(self, name: str, output: bool) -> QPointF:
+        """Centre of a port in scene coordinates."""
+        return self.face.port(name, output) + self.pos()
+
+    def boundingRect(self) -> QRectF:
+        return self._bounds
+
+    def shape(self) -> QPainterPath:
+        path = QPainterPath()
+        path.addRect(self.face.body)
+        return path
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        dpr = painter.device().devicePixelRatioF()
+        paint_node(painter, self.face, self.style, self.state, _scale_of(painter), dpr)
+
+
+class WireItem(QGraphicsItem):
+    """A wire as drawn, in scene coordinates: its own position stays at the origin."""
+
+    def __init__(self, wire: Wire, style: CanvasStyle) -> None:
+        super().__init__()
+        self.wire = wire
+        self.style = style
+        self.curves: list[curve.Cubic] = [((0.0, 0.0),) * 4]
+        self.path = QPainterPath()
+        self.line: list[curve.Point] = []
+        self.label: Text | None = None
+        self.label_rect: QRectF | None = None
+        """Where the label is drawn; None while there is no room for it."""
+        self.selected = False
+        self.hovered = False
+        self.dimmed = False
+        self.state = ""
+        """``error`` (refused by its target), ``unknown`` (no type yet) or empty."""
+        self._bounds = QRectF()
+        self.setZValue(_WIRE_Z)
+
+    def route(self, points: Sequence[curve.Point]) -> None:
+        """Lay the wire through these points, first and last being port centres."""
+        self.prepareGeometryChange()
+        self.curves = curve.cubics(points)
+        self.path = curve.path_of(self.curves)
+        self.line = []
+        self.label_rect = None
+        self._bounds = curve.control_rect(self.curves).adjusted(-70, -14, 70, 14)
+
+    def points(self) -> list[curve.Point]:
+        """The curve as a polyline, made when first asked for."""
+        if not self.line:
+            self.line = [p for c in self.curves for p in curve.polyline(c)]
+        return self.line
+
+    def set_label_rect(self, rect: QRectF | None) -> None:
+        self.label_rect = rect
+
+    def boundingRect(self) -> QRectF:
+        return self._bounds
+
+    def shape(self) -> QPainterPath:
+        return self.path
+
+    def pen(self) -> QPen:
+        style = self.style
+        if self.selected or self.hovered:
+            return QPen(style.accent, 3.0 if self.selected else 2.6)
+        if self.state == "error":
+            return QPen(style.error, 2.2)
+        if self.state == "unknown":
+            pen = QPen(style.blocked, 1.8, Qt.PenStyle.CustomDashLine)
+            pen.setDashPattern([4, 3])
+            return pen
+        return QPen(style.wire, 2.0)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        if self.dimmed:
+            painter.setOpacity(0.3)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(self.pen())
+        painter.drawPath(self.path)
+        for c in self.curves[1:]:
+            painter.setBrush(self.style.wire)
+            painter.drawEllipse(QPointF(*c[0]), 4.0, 4.0)
+        if self.label is not None and self.label_rect is not None:
+            paint_label(
+                painter, self.style, self.label, self.label_rect, self.selected or self.hovered
+            )
+
+
+def paint_label(
+    painter: QPainter, style: CanvasStyle, label: Text, rect: QRectF, lit: bool
+) -> None:
+    """The pill with the shape that sits on a wire."""
+    painter.setPen(QPen(style.accent, 1.2) if lit else style.label_pen)
+    painter.setBrush(style.label_fill)
+    painter.drawRoundedRect(rect, rect.height() / 2, rect.height() / 2)
+    painter.setPen(style.wire_label)
+    painter.setFont(style.label_font)
+    painter.drawStaticText(
+        QPointF(rect.center().x() - label.width / 2, rect.center().y() - label.height / 2),
+        label.static,
+    )
+
+
+class FrameItem(QGraphicsItem):
+    """A titled backdrop behind some nodes."""
+
+    def __init__(self, frame: Frame, style: CanvasStyle) -> None:
+        super().__init__()
+        self.frame = frame
+        self.style = style
+        self.selected = False
+        self._size = QRectF(0, 0, frame.rect[2], frame.rect[3])
+        self.setPos(frame.rect[0], frame.rect[1])
+        self.setZValue(_FRAME_Z)
+
+    def set_rect(self, rect: QRectF) -> None:
+        self.prepareGeometryChange()
+        self._size = QRectF(0, 0, rect.width(), rect.height())
+        self.setPos(rect.topLeft())
+
+    def set_frame(self, frame: Frame) -> None:
+        self.frame = frame
+        self.set_rect(QRectF(*frame.rect))
+        self.update()
+
+    def body_rect(self) -> QRectF:
+        return self._size.translated(self.pos())
+
+    def title_rect(self) -> QRectF:
+        rect = self.body_rect()
+        return QRectF(rect.left(), rect.top(), rect.width(), FRAME_TITLE)
+
+    def color(self) -> QColor:
+        own = QColor(self.frame.color) if self.frame.color else QColor()
+        return own if own.isValid() else self.style.category("Shape")
+
+    def boundingRect(self) -> QRectF:
+        return self._size.adjusted(-4, -4, 4, 4)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        color, style = self.color(), self.style
+        painter.setPen(QPen(style.accent, 2.0) if self.selected else QPen(faded(color, 0.8), 1.4))
+        painter.setBrush(faded(color, 0.16 if style.dark else 0.10))
+        painter.drawRoundedRect(self._size, 10, 10)
+        painter.setPen(style.text)
+        painter.setFont(style.frame_font)
+        title = style.line(self.frame.title, "frame", max(20.0, self._size.width() - 28))
+        painter.drawStaticText(QPointF(14.0, (FRAME_TITLE - title.height) / 2 + 2), title.static)
+        if self.frame.note:
+            note = style.line(self.frame.note, "info", max(20.0, self._size.width() - 28))
+            painter.setFont(style.info_font)
+            painter.setPen(style.text_dim)
+            painter.drawStaticText(
+                QPointF(14.0, self._size.height() - note.height - 8), note.static
+            )

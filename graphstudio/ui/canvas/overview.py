@@ -1,0 +1,247 @@
+"""Paints the whole graph from prepared lists: what is shown far out, and in the minimap."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+
+from graphstudio.ui.canvas.face import RADIUS
+from graphstudio.ui.canvas.items import NodeItem, WireItem
+from graphstudio.ui.canvas.scene import GraphScene
+from graphstudio.ui.canvas.style import CanvasStyle, mix, paint_badge
+
+_TILE = 4000.0
+FINE_LIMIT = 150
+"""Up to this many visible nodes, rounded boxes with captions are drawn instead of bare ones."""
+
+
+@dataclass(slots=True)
+class _Tile:
+    nodes: list[NodeItem] = field(default_factory=list)
+    rects: defaultdict[int, list[QRectF]] = field(default_factory=lambda: defaultdict(list))
+    lines: list[QLineF] = field(default_factory=list)
+    wires: list[WireItem] = field(default_factory=list)
+
+
+class Overview:
+    """Lists of rectangles and lines, by tile, rebuilt only after the scene has changed."""
+
+    def __init__(self, scene: GraphScene) -> None:
+        self._scene = scene
+        self._tiles: dict[tuple[int, int], _Tile] = {}
+        self._long = _Tile()
+        self._problems: list[tuple[str, NodeItem]] = []
+        self._stale = True
+        self.lifted: frozenset[str] = frozenset()
+        """Nodes being dragged: left out of the lists, painted from their items."""
+        scene.content_changed.connect(self.invalidate)
+
+    def invalidate(self) -> None:
+        self._stale = True
+
+    def lift(self, node_ids: frozenset[str]) -> None:
+        """Take nodes out of the lists while they move, so that these need no rebuilding."""
+        if node_ids != self.lifted:
+            self.lifted = node_ids
+            self._stale = True
+
+    def _build(self) -> None:
+        self._stale = False
+        self._tiles = {}
+        self._long = _Tile()
+        self._problems = []
+        for node_id, item in self._scene.nodes.items():
+            if item.face.badge in ("error", "warning"):
+                self._problems.append((item.face.badge, item))
+            if node_id in self.lifted:
+                continue
+            rect = item.body_rect()
+            tile = self._tile(rect.center())
+            tile.nodes.append(item)
+            tile.rects[item.face.color.rgb()].append(rect)
+        for wire in self._scene.wires.values():
+            if self.lifted and (wire.wire.source in self.lifted or wire.wire.target in self.lifted):
+                continue
+            a, b = QPointF(*wire.curves[0][0]), QPointF(*wire.curves[-1][3])
+            far = abs(a.x() - b.x()) > _TILE or abs(a.y() - b.y()) > _TILE
+            tile = self._long if far else self._tile((a + b) / 2)
+            tile.lines.append(QLineF(a, b))
+            tile.wires.append(wire)
+
+    def _tile(self, p: QPointF) -> _Tile:
+        key = (int(p.x() // _TILE), int(p.y() // _TILE))
+        found = self._tiles.get(key)
+        if found is None:
+            found = self._tiles[key] = _Tile()
+        return found
+
+    def _near(self, visible: QRectF) -> list[_Tile]:
+        """Tiles of which anything may reach into the rectangle."""
+        reach = visible.adjusted(-_TILE / 2, -_TILE / 2, _TILE / 2, _TILE / 2)
+        return [
+            tile
+            for (ix, iy), tile in self._tiles.items()
+            if QRectF(ix * _TILE, iy * _TILE, _TILE, _TILE).intersects(reach)
+        ]
+
+    def paint(
+        self,
+        painter: QPainter,
+        visible: QRectF,
+        scale: float,
+        style: CanvasStyle,
+        *,
+        captions: bool = True,
+    ) -> None:
+        """Paint frames, wires, nodes, selection and problems of the visible rectangle.
+
+        The painter's transform maps scene to device; ``scale`` is its zoom.
+        """
+        if self._stale:
+            self._build()
+        tiles = self._near(visible)
+        seen = (
+            [
+                item
+                for tile in tiles
+                for item in tile.nodes
+                if captions and item.body_rect().intersects(visible)
+            ]
+            if sum(len(t.nodes) for t in tiles) <= 8 * FINE_LIMIT
+            else None
+        )
+        fine = captions and seen is not None and len(seen) <= FINE_LIMIT
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, fine)
+        self._paint_frames(painter, visible, scale, style, captions)
+        self._paint_wires(painter, tiles, visible, scale, style, fine)
+        if fine and seen is not None:
+            for item in seen:
+                _paint_fine(painter, item, scale, style)
+        else:
+            self._paint_rects(painter, tiles)
+        for node_id in self.lifted:
+            lifted = self._scene.nodes.get(node_id)
+            if lifted is not None:
+                _paint_fine(painter, lifted, scale, style)
+        self._paint_marks(painter, visible, scale, style)
+
+    def _paint_frames(
+        self, painter: QPainter, visible: QRectF, scale: float, style: CanvasStyle, titles: bool
+    ) -> None:
+        for frame in self._scene.frames.values():
+            rect = frame.body_rect()
+            if not rect.intersects(visible):
+                continue
+            fill, edge = QColor(frame.color()), QColor(frame.color())
+            fill.setAlphaF(0.16 if style.dark else 0.10)
+            painter.setPen(QPen(style.accent if frame.selected else edge, 1.4 / scale))
+            painter.setBrush(fill)
+            painter.drawRoundedRect(rect, 10, 10)
+            if titles and rect.width() * scale > 50:
+                title = style.line(frame.frame.title, "caption", rect.width() * scale - 12)
+                painter.save()
+                painter.translate(rect.topLeft())
+                painter.scale(1 / scale, 1 / scale)
+                painter.setPen(style.text)
+                painter.setFont(style.caption_font)
+                painter.drawStaticText(QPointF(6, 3), title.static)
+                painter.restore()
+
+    def _paint_wires(
+        self,
+        painter: QPainter,
+        tiles: list[_Tile],
+        visible: QRectF,
+        scale: float,
+        style: CanvasStyle,
+        fine: bool,
+    ) -> None:
+        plain = QPen(style.wire, 0)
+        if fine:
+            plain = QPen(style.wire, 1.4 / scale)
+        painter.setPen(plain)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        moving = [
+            self._scene.wires[k]
+            for n in self.lifted
+            for k in self._scene.wires_at(n)
+            if k in self._scene.wires
+        ]
+        if fine:
+            for tile in (*tiles, self._long):
+                for wire in tile.wires:
+                    if wire.boundingRect().intersects(visible):
+                        special = wire.state == "error" or wire.selected or wire.hovered
+                        if special:
+                            color = style.error if wire.state == "error" else style.accent
+                            painter.setPen(QPen(color, 1.8 / scale))
+                        painter.drawPath(wire.path)
+                        if special:
+                            painter.setPen(plain)
+            for wire in moving:
+                painter.drawPath(wire.path)
+            return
+        for tile in (*tiles, self._long):
+            if tile.lines:
+                painter.drawLines(tile.lines)
+        for wire in moving:
+            painter.drawLine(QPointF(*wire.curves[0][0]), QPointF(*wire.curves[-1][3]))
+
+    def _paint_rects(self, painter: QPainter, tiles: list[_Tile]) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        for tile in tiles:
+            for color, rects in tile.rects.items():
+                painter.setBrush(QColor.fromRgb(color))
+                painter.drawRects(rects)
+
+    def _paint_marks(
+        self, painter: QPainter, visible: QRectF, scale: float, style: CanvasStyle
+    ) -> None:
+        """Selection and problems, on top, at a size that does not shrink with the zoom."""
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        nodes = self._scene.nodes
+        chosen = [nodes[n].body_rect() for n in self._scene.selection if n in nodes]
+        if chosen:
+            painter.setPen(QPen(style.accent, 2.0 / scale))
+            painter.drawRects(chosen)
+        size = 6.5 if scale > 0.12 else 4.0
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        for kind, item in self._problems[:400]:
+            rect = item.body_rect()
+            if rect.intersects(visible):
+                paint_badge(painter, style, kind, rect.topRight(), size / scale)
+
+
+def _paint_fine(painter: QPainter, item: NodeItem, scale: float, style: CanvasStyle) -> None:
+    """A node far out: a box in its category's colour with icon and caption at readable size."""
+    face, rect = item.face, item.body_rect()
+    color = mix(face.color, style.canvas, 0.55) if face.bypass else face.color
+    if item.state.dimmed:
+        painter.setOpacity(0.35)
+    painter.setPen(QPen(mix(color, style.canvas, 0.45), 1.0 / scale))
+    painter.setBrush(color)
+    painter.drawRoundedRect(rect, RADIUS, RADIUS)
+    width, height = rect.width() * scale, rect.height() * scale
+    painter.save()
+    painter.translate(rect.topLeft())
+    painter.scale(1 / scale, 1 / scale)
+    dpr = painter.device().devicePixelRatioF()
+    top = 0.0
+    if height > 34 and width > 44:
+        caption = style.line(item.node.label, "caption", width - 8)
+        painter.setPen(style.title)
+        painter.setFont(style.caption_font)
+        top = caption.height + 2
+        painter.drawStaticText(
+            QPointF((width - caption.width) / 2, height - top - 1), caption.static
+        )
+    side = min(18.0, height - top - 4, width - 4)
+    if side >= 8:
+        box = QRectF((width - side) / 2, (height - top - side) / 2 + 0.5, side, side)
+        style.draw_icon(painter, face.type_id, box, dpr)
+    painter.restore()
+    if item.state.dimmed:
+        painter.setOpacity(1.0)

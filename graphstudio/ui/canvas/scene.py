@@ -1,0 +1,387 @@
+"""The scene: keeps items in step with the document, the check and the selection."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from PySide6.QtCore import QPointF, QRectF, QTimer, Signal
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsScene
+
+from graphstudio.document.model import ChangeSet, GraphRecord, Node
+from graphstudio.ir.diagnostics import Diagnostic
+from graphstudio.ir.result import CheckResult
+from graphstudio.nodes.types import format_shape
+from graphstudio.ui.canvas.face import NodeFace
+from graphstudio.ui.canvas.items import FrameItem, NodeItem, WireItem
+from graphstudio.ui.canvas.labels import LabelPlacer, box_of
+from graphstudio.ui.canvas.style import CanvasStyle
+
+WireKey = tuple[str, str]
+_LABEL_BUDGET_S = 0.006
+
+
+class GraphScene(QGraphicsScene):
+    """Items of one graph, by id. Reads the document, never writes it."""
+
+    content_changed = Signal()
+    """Something moved, came, went or changed its colour: overview lists are stale."""
+
+    def __init__(self, graph: GraphRecord, style: CanvasStyle, parent=None) -> None:
+        super().__init__(parent)
+        self.graph = graph
+        self.style_ = style
+        self.nodes: dict[str, NodeItem] = {}
+        self.wires: dict[WireKey, WireItem] = {}
+        self.frames: dict[str, FrameItem] = {}
+        self.selection: frozenset[str] = frozenset()
+        self.result = CheckResult()
+        self.show_labels = True
+        self._wires_at: defaultdict[str, set[WireKey]] = defaultdict(set)
+        self._problems: Mapping[str, tuple[Diagnostic, ...]] = {}
+        self._placer = LabelPlacer()
+        self._unplaced: dict[WireKey, None] = {}
+        self._label_timer = QTimer(self, singleShot=True, interval=0)
+        self._label_timer.timeout.connect(self._place_more)
+        self.load(graph)
+
+    # -- following the document ------------------------------------------------------------
+
+    def load(self, graph: GraphRecord) -> None:
+        """Show this graph from scratch."""
+        for item in [*self.wires.values(), *self.nodes.values(), *self.frames.values()]:
+            self.removeItem(item)
+        self.nodes.clear()
+        self.wires.clear()
+        self.frames.clear()
+        self._wires_at.clear()
+        self._placer.clear()
+        self._unplaced.clear()
+        self.graph = graph
+        for wire in graph.wires.values():
+            self._wires_at[wire.source].add(wire.key)
+            self._wires_at[wire.target].add(wire.key)
+        for frame_id in graph.frames:
+            self._sync_frame(frame_id)
+        for node_id in graph.nodes:
+            self._sync_node(node_id)
+        for key in graph.wires:
+            self._sync_wire(key)
+        self.content_changed.emit()
+
+    def apply(self, changes: ChangeSet) -> None:
+        """Follow one transaction."""
+        here = self.graph.id
+        nodes = {n for g, n in changes.nodes if g == here}
+        moved = {n for g, n in changes.moved if g == here}
+        wires = {w for g, w in changes.wires if g == here}
+        frames = {f for g, f in changes.frames if g == here}
+        if not (nodes or moved or wires or frames):
+            return
+        ends: set[str] = set()
+        for key in wires:
+            for wire in (self.graph.wires.get(key), getattr(self.wires.get(key), "wire", None)):
+                if wire is not None:
+                    ends |= {wire.source, wire.target}
+            self._relink(key)
+        for key in wires - self.graph.wires.keys():
+            self._remove_wire(key)
+        for node_id in nodes | moved | (ends & self.graph.nodes.keys()):
+            self._sync_node(node_id)
+        for key in wires & self.graph.wires.keys():
+            self._sync_wire(key)
+        self._reroute(nodes | moved)
+        for frame_id in frames:
+            self._sync_frame(frame_id)
+        self.content_changed.emit()
+
+    def apply_result(self, result: CheckResult) -> None:
+        """Show a new check: shapes, counts, badges. Touches only what differs."""
+        old, old_problems = self.result, self._problems
+        problems: defaultdict[str, list[Diagnostic]] = defaultdict(list)
+        for d in result.diagnostics:
+            if d.node is not None and d.graph == self.graph.id:
+                problems[d.node].append(d)
+        self.result = result
+        self._problems = {n: tuple(ds) for n, ds in problems.items()}
+        colors = False
+        for node_id, item in self.nodes.items():
+            before, after = old.nodes.get(node_id), result.nodes.get(node_id)
+            bad = self._problems.get(node_id, ())
+            if (before is not after and before != after) or old_problems.get(node_id, ()) != bad:
+                badge = item.face.badge
+                self._refresh_face(item)
+                colors = colors or badge != item.face.badge
+        for key in self.wires:
+            self._label_wire(key)
+        if colors:
+            self.content_changed.emit()
+
+    def select(self, node_ids: frozenset[str]) -> None:
+        for node_id in self.selection ^ node_ids:
+            item = self.nodes.get(node_id)
+            if item is not None:
+                item.state.selected = node_id in node_ids
+                item.setZValue(3.0 if item.state.selected else 2.0)
+                item.update()
+        self.selection = node_ids
+
+    def restyle(self, style: CanvasStyle) -> None:
+        """Draw everything anew: the theme or the language has changed."""
+        self.style_ = style
+        for item in self.nodes.values():
+            item.style = style
+            self._refresh_face(item)
+        for frame in self.frames.values():
+            frame.style = style
+            frame.update()
+        for key, wire in self.wires.items():
+            wire.style = style
+            wire.label = None
+            self._label_wire(key)
+        self.content_changed.emit()
+        self.update()
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def problems_of(self, node_id: str) -> tuple[Diagnostic, ...]:
+        return self._problems.get(node_id, ())
+
+    def wires_at(self, node_id: str) -> frozenset[WireKey]:
+        """Keys of the wires that begin or end at a node."""
+        return frozenset(self._wires_at.get(node_id, ()))
+
+    def content_rect(self, node_ids: Iterable[str] | None = None) -> QRectF:
+        """Rectangle around these nodes, or around everything."""
+        rect = QRectF()
+        for node_id in self.nodes if node_ids is None else node_ids:
+            rect = rect.united(self.nodes[node_id].body_rect())
+        if node_ids is None:
+            for frame in self.frames.values():
+                rect = rect.united(frame.body_rect())
+        return rect
+
+    def children_of(self, frame_id: str) -> list[str]:
+        """Nodes that lie wholly inside a frame."""
+        inside = self.frames[frame_id].body_rect()
+        return [n for n, item in self.nodes.items() if inside.contains(item.body_rect())]
+
+    # -- previews: shown positions that are not in the document yet ----------------------------
+
+    def preview(self, positions: Mapping[str, tuple[float, float]]) -> None:
+        """Show nodes elsewhere while a drag lasts."""
+        for node_id, (x, y) in positions.items():
+            self.nodes[node_id].setPos(x, y)
+        self._reroute(positions.keys(), labels=False)
+
+    def end_preview(self, node_ids: Iterable[str]) -> None:
+        """Show these nodes where the document has them."""
+        ids = [n for n in node_ids if n in self.nodes]
+        for node_id in ids:
+            self.nodes[node_id].setPos(*self.graph.nodes[node_id].position)
+        self._reroute(ids)
+        self.content_changed.emit()
+
+    # -- labels --------------------------------------------------------------------------------
+
+    def place_labels(self, budget_s: float = _LABEL_BUDGET_S) -> None:
+        """Give labels without a place one, for at most this long; the rest follows when idle."""
+        if not self.show_labels:
+            return
+        stop = time.perf_counter() + budget_s
+        while self._unplaced:
+            key = next(iter(self._unplaced))
+            del self._unplaced[key]
+            self._place(key)
+            if time.perf_counter() > stop:
+                break
+        if self._unplaced:
+            self._label_timer.start()
+
+    def set_show_labels(self, show: bool) -> None:
+        self.show_labels = show
+        for key, wire in self.wires.items():
+            if show:
+                self._unplaced[key] = None
+            else:
+                self._placer.forget(key)
+                wire.set_label_rect(None)
+        self.update()
+
+    def _place_more(self) -> None:
+        self.place_labels()
+
+    def _place(self, key: WireKey) -> None:
+        wire = self.wires.get(key)
+        if wire is None or wire.label is None:
+            return
+        width, height = wire.label.width + 14, wire.label.height + 3
+        rect = self._placer.place(key, wire.curves, width, height)
+        if rect != wire.label_rect:
+            wire.set_label_rect(rect)
+            wire.update()
+
+    # -- keeping items in step -------------------------------------------------------------------
+
+    def _relink(self, key: WireKey) -> None:
+        shown = self.wires.get(key)
+        if shown is not None:
+            self._wires_at[shown.wire.source].discard(key)
+            self._wires_at[shown.wire.target].discard(key)
+        wire = self.graph.wires.get(key)
+        if wire is not None:
+            self._wires_at[wire.source].add(key)
+            self._wires_at[wire.target].add(key)
+
+    def _face(self, node: Node) -> NodeFace:
+        wires = [w for k in self._wires_at.get(node.id, ()) if (w := self.graph.wires.get(k))]
+        return NodeFace(
+            node,
+            self.style_,
+            wires=wires,
+            report=self.result.nodes.get(node.id),
+            problems=self._problems.get(node.id, ()),
+        )
+
+    def _sync_node(self, node_id: str) -> None:
+        node, item = self.graph.nodes.get(node_id), self.nodes.get(node_id)
+        if node is None:
+            if item is not None:
+                del self.nodes[node_id]
+                self._wires_at.pop(node_id, None)
+                self._placer.nodes.drop(node_id)
+                self._drop(item)
+            return
+        if item is None:
+            item = self.nodes[node_id] = NodeItem(node, self._face(node), self.style_)
+            self.addItem(item)
+        else:
+            old, item.node = item.node, node
+            if old.position != node.position or item.pos() != QPointF(*node.position):
+                item.setPos(*node.position)
+            if old is not node and not _only_moved(old, node):
+                self._refresh_face(item)
+        self._note_links(item)
+        self._note_place(item)
+
+    def _note_links(self, item: NodeItem) -> None:
+        node_id = item.node.id
+        linked = set()
+        for key in self._wires_at.get(node_id, ()):
+            wire = self.graph.wires.get(key)
+            if wire is None:
+                continue
+            if wire.source == node_id:
+                linked.add((wire.source_port, True))
+            if wire.target == node_id:
+                linked.add((wire.target_port, False))
+        face = item.face
+        missing = any(
+            name not in (face.outputs if output else face.inputs) for name, output in linked
+        )
+        if missing or not face.known:
+            self._refresh_face(item)
+        if linked != item.state.connected:
+            item.state.connected = frozenset(linked)
+            item.update()
+
+    def _note_place(self, item: NodeItem) -> None:
+        box = box_of(item.body_rect())
+        self._placer.nodes.put(item.node.id, box)
+        for key in list(self._placer.labels.meeting(box)):
+            self._unplaced[key] = None  # type: ignore[index]
+
+    def _refresh_face(self, item: NodeItem) -> None:
+        before = item.face
+        item.set_face(self._face(item.node))
+        if (before.width, before.height) != (item.face.width, item.face.height):
+            self._note_place(item)
+            self._reroute([item.node.id])
+
+    def _sync_wire(self, key: WireKey) -> None:
+        wire, item = self.graph.wires[key], self.wires.get(key)
+        if item is None:
+            item = self.wires[key] = WireItem(wire, self.style_)
+            self._route(item)
+            self.addItem(item)
+        elif item.wire is not wire:
+            item.wire = wire
+            item.label = None
+            self._route(item)
+        self._label_wire(key)
+        self._unplaced[key] = None
+
+    def _remove_wire(self, key: WireKey) -> None:
+        item = self.wires.pop(key, None)
+        if item is not None:
+            self._placer.forget(key)
+            self._unplaced.pop(key, None)
+            self._drop(item)
+
+    def _sync_frame(self, frame_id: str) -> None:
+        frame, item = self.graph.frames.get(frame_id), self.frames.get(frame_id)
+        if frame is None:
+            if item is not None:
+                self._drop(self.frames.pop(frame_id))
+        elif item is None:
+            item = self.frames[frame_id] = FrameItem(frame, self.style_)
+            self.addItem(item)
+        else:
+            item.set_frame(frame)
+
+    def _route(self, item: WireItem) -> None:
+        source, target = self.nodes.get(item.wire.source), self.nodes.get(item.wire.target)
+        if source is None or target is None:
+            return
+        a = source.port_pos(item.wire.source_port, True)
+        b = target.port_pos(item.wire.target_port, False)
+        item.route([(a.x(), a.y()), *item.wire.route, (b.x(), b.y())])
+
+    def _reroute(self, node_ids: Iterable[str], *, labels: bool = True) -> None:
+        keys: set[WireKey] = set()
+        for node_id in node_ids:
+            keys |= self._wires_at.get(node_id, set())
+        for key in keys:
+            item = self.wires.get(key)
+            if item is None:
+                continue
+            self._placer.forget(key)
+            self._route(item)
+            if labels or len(keys) <= 60:
+                self._unplaced[key] = None
+        if labels:
+            self._unplaced.update(dict.fromkeys(self._placer.hidden))  # type: ignore[arg-type]
+
+    def _label_wire(self, key: WireKey) -> None:
+        item = self.wires[key]
+        wire = item.wire
+        type_ = self.result.wire_type(wire)
+        refused = any(
+            d.severity == "error" and d.port == wire.target_port
+            for d in self._problems.get(wire.target, ())
+        )
+        state = "error" if refused else "unknown" if type_ is None else ""
+        words = format_shape(type_.shape) if type_ is not None else ""
+        if state != item.state:
+            item.state = state
+            item.update()
+        if (item.label.full if item.label else "") != words:
+            item.label = self.style_.line(words, "label") if words else None
+            self._placer.forget(key)
+            item.set_label_rect(None)
+            item.update()
+            self._unplaced[key] = None
+
+    def _drop(self, item: QGraphicsItem) -> None:
+        self.removeItem(item)
+
+
+def _only_moved(a: Node, b: Node) -> bool:
+    return (a.label, a.params, a.color, a.bypass, a.type) == (
+        b.label,
+        b.params,
+        b.color,
+        b.bypass,
+        b.type,
+    )

@@ -1,0 +1,1 @@
+"""Finding node types: fuzzy search, recent types, and the panel they are dragged from."""
