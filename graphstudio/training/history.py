@@ -142,13 +142,18 @@ def read_history(path: Path) -> History:
 
 def export_csv(history: History, path: Path) -> None:
     """Write every step, one row each, numbers in full precision, to a CSV file."""
-    names = list(history.values)
+    columns: dict[str, list[Any]] = {
+        "step": history.steps,
+        "epoch": history.positions,
+        "seconds": history.seconds,
+        "learning_rate": history.learning_rates,
+    }
+    for name, values in history.values.items():
+        columns[name if name not in columns else f"{name}_value"] = values
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "epoch", "seconds", "learning_rate", *names])
-        columns = (history.values[name] for name in names)
-        rows = zip(history.steps, history.positions, history.learning_rates, *columns, strict=True)
-        writer.writerows([row[0], *map(repr, row[1:])] for row in rows)
+        writer.writerow(columns)
+        writer.writerows(map(repr, row) for row in zip(*columns.values(), strict=True))
 
 
 def _read_line(record: dict[str, Any], history: History) -> None:

@@ -160,7 +160,7 @@ def decode(line: str) -> Message:
         if version != PROTOCOL:
             raise ValueError(f"protocol {version}, expected {PROTOCOL}")
         message: Message = _TYPES[name](**_restore(body))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"not a message of the training protocol ({error}): {line[:200]!r}"
         ) from error
