@@ -37,7 +37,8 @@ def pixmap(
 
 
 def _renderer(name: str, color: str, folder: str) -> QSvgRenderer:
-    text = resource("icons", folder, f"{name}.svg").read_text(encoding="utf-8")
+    path = resource("icons", *([folder] if folder else []), f"{name}.svg")
+    text = path.read_text(encoding="utf-8")
     return QSvgRenderer(QByteArray(text.replace("#000", color).encode()))
 
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from graphstudio.document.changes import Change
 from graphstudio.document.history import History
 from graphstudio.document.model import MAIN, ChangeSet, Document, DocumentError
+from graphstudio.i18n import render
 from graphstudio.ir.check import Checker
 from graphstudio.ir.result import CheckResult
 from graphstudio.nodes.types import Message
@@ -31,7 +32,9 @@ class Project(QObject):
     """A change was refused; the sentence says why."""
     path_changed = Signal()
 
-    def __init__(self, document: Document, path: Path | None = None, parent: QObject | None = None) -> None:
+    def __init__(
+        self, document: Document, path: Path | None = None, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self.document = document
         self.graph_id = MAIN
@@ -52,7 +55,7 @@ class Project(QObject):
         try:
             self.history.push(name, changes, merge=merge)
         except DocumentError as error:
-            self.refused.emit(str(error))
+            self.refused.emit(render(error.message))
             return False
         if was_clean != self.history.clean:
             self.clean_changed.emit(self.history.clean)
@@ -74,6 +77,7 @@ class Project(QObject):
         """Replace the selection (node ids of the shown graph)."""
         wanted = frozenset(node_ids) & self.document.graph(self.graph_id).nodes.keys()
         if wanted != self.selection:
+            self.history.close_merge()  # what is typed for other nodes is another step
             self.selection = wanted
             self.selection_changed.emit()
 
@@ -98,5 +102,3 @@ class Project(QObject):
         self._timer.start()
         self.changed.emit(changes)
         self.select(self.selection)
-
-

@@ -10,7 +10,7 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from graphstudio import data as data_sources
+from graphstudio.data import source as data_sources
 from graphstudio.data.folders import name_folder
 from graphstudio.document import commands
 from graphstudio.document.model import Choice, Training

@@ -1,0 +1,186 @@
+"""Everything that the window asks before it goes on, in one object that a test can replace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from graphstudio.i18n import render, tr
+from graphstudio.nodes.types import Message
+from graphstudio.services.projects import SUFFIX
+from graphstudio.ui.icons import pixmap
+from graphstudio.ui.style import set_role
+from graphstudio.ui.theme import Theme
+
+ROLE = QMessageBox.ButtonRole
+
+
+class Questions:
+    """Modal questions of the main window."""
+
+    def __init__(self, parent: QWidget, theme: Theme) -> None:
+        self._parent, self._theme = parent, theme
+
+    def unsaved(self, name: str) -> Literal["save", "discard", "cancel"]:
+        """Whether the changes of a project are to be kept before it is closed."""
+        box = self._box(
+            "unsavedQuestion",
+            tr("Save the changes of '{name}'?", name=name),
+            tr("What has changed since the last save is lost otherwise."),
+        )
+        save = box.addButton(tr("Save"), ROLE.AcceptRole)
+        discard = box.addButton(tr("Don't save"), ROLE.DestructiveRole)
+        box.addButton(tr("Cancel"), ROLE.RejectRole)
+        set_role(discard, "danger")
+        box.setDefaultButton(save)
+        box.exec()
+        clicked = box.clickedButton()
+        return "save" if clicked is save else "discard" if clicked is discard else "cancel"
+
+    def overwrite_changed(self, name: str) -> Literal["overwrite", "save as", "cancel"]:
+        """What to do with a file that somebody else has changed meanwhile."""
+        box = self._box(
+            "changedQuestion",
+            tr("'{name}' was changed by another program.", name=name),
+            tr("Saving here replaces those changes."),
+        )
+        save_as = box.addButton(tr("Save as…"), ROLE.AcceptRole)
+        overwrite = box.addButton(tr("Overwrite"), ROLE.DestructiveRole)
+        box.addButton(tr("Cancel"), ROLE.RejectRole)
+        set_role(overwrite, "danger")
+        box.setDefaultButton(save_as)
+        box.exec()
+        clicked = box.clickedButton()
+        return (
+            "overwrite" if clicked is overwrite else "save as" if clicked is save_as else "cancel"
+        )
+
+    def stop_training(self) -> bool:
+        """Whether the run in progress may be ended."""
+        box = self._box(
+            "stopQuestion",
+            tr("Stop the training?"),
+            tr("The run that is in progress ends here; what it has learned so far is not kept."),
+        )
+        stop = box.addButton(tr("Stop training"), ROLE.DestructiveRole)
+        go_on = box.addButton(tr("Cancel"), ROLE.RejectRole)
+        set_role(stop, "danger")
+        box.setDefaultButton(go_on)
+        box.exec()
+        return box.clickedButton() is stop
+
+    def open_path(self, folder: str) -> Path | None:
+        """A project to open."""
+        name, _ = QFileDialog.getOpenFileName(
+            self._parent, tr("Open project"), folder, _filter() + ";;" + tr("All files") + " (*)"
+        )
+        return Path(name) if name else None
+
+    def save_path(self, suggested: Path) -> Path | None:
+        """Where to save a project."""
+        name, _ = QFileDialog.getSaveFileName(
+            self._parent, tr("Save project"), str(suggested), _filter()
+        )
+        if not name:
+            return None
+        path = Path(name)
+        return path if path.suffix else path.with_suffix(SUFFIX)
+
+    def show_problems(self, title: str, problems: Sequence[Message]) -> None:
+        """List what is wrong with a file."""
+        dialog = ProblemList(title, problems, self._theme, self._parent)
+        dialog.exec()
+        dialog.deleteLater()
+
+    def recover(self, name: str, when: str) -> Literal["recover", "discard", "later"]:
+        """What to do with work that a crash left behind."""
+        box = self._box(
+            "recoveryQuestion",
+            tr("Recover unsaved work?"),
+            tr(
+                "'{name}' was not saved when graphstudio ended on {when}.",
+                name=name or tr("New project"),
+                when=when,
+            ),
+        )
+        recover = box.addButton(tr("Recover"), ROLE.AcceptRole)
+        discard = box.addButton(tr("Discard"), ROLE.DestructiveRole)
+        box.addButton(tr("Decide later"), ROLE.RejectRole)
+        set_role(discard, "danger")
+        box.setDefaultButton(recover)
+        box.exec()
+        clicked = box.clickedButton()
+        return "recover" if clicked is recover else "discard" if clicked is discard else "later"
+
+    def _box(self, name: str, title: str, text: str) -> QMessageBox:
+        box = QMessageBox(self._parent)
+        box.setObjectName(name)
+        box.setWindowTitle("graphstudio")
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText(title)
+        box.setInformativeText(text)
+        ratio = self._parent.devicePixelRatioF()
+        box.setIconPixmap(pixmap("warning", self._theme.tokens.warning, 32, ratio))
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+        box.finished.connect(box.deleteLater)
+        return box
+
+
+class ProblemList(QDialog):
+    """A title and one line a problem, with its place; the lines can be copied."""
+
+    def __init__(
+        self, title: str, problems: Sequence[Message], theme: Theme, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("problemList")
+        self.setWindowTitle("graphstudio")
+        self.setMinimumWidth(560)
+        picture = QLabel()
+        picture.setPixmap(pixmap("error", theme.tokens.error, 32, self.devicePixelRatioF()))
+        heading = QLabel(title)
+        heading.setTextFormat(Qt.TextFormat.PlainText)
+        heading.setWordWrap(True)
+        set_role(heading, "heading")
+        note = QLabel(tr("Nothing was opened, and nothing was changed."))
+        set_role(note, "dim")
+        self.list = QPlainTextEdit()
+        self.list.setObjectName("problemLines")
+        self.list.setReadOnly(True)
+        self.list.setPlainText("\n".join(f"•  {render(p)}" for p in problems))
+        self.list.setMinimumHeight(120)
+        buttons = QDialogButtonBox()
+        close = buttons.addButton(tr("Close"), QDialogButtonBox.ButtonRole.AcceptRole)
+        close.setDefault(True)
+        buttons.accepted.connect(self.accept)
+        top = QHBoxLayout()
+        top.setSpacing(14)
+        top.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
+        words = QVBoxLayout()
+        words.addWidget(heading)
+        words.addWidget(note)
+        top.addLayout(words, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(12)
+        column.addLayout(top)
+        column.addWidget(self.list, 1)
+        column.addWidget(buttons)
+
+
+def _filter() -> str:
+    return tr("graphstudio projects") + f" (*{SUFFIX})"

@@ -1,0 +1,698 @@
+"""The main window: canvas in the middle, panels around it, one open project."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QMainWindow,
+    QMenu,
+    QSizePolicy,
+    QStackedWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from graphstudio import i18n
+from graphstudio.i18n import LANGUAGES, render, tr
+from graphstudio.nodes.types import Message
+from graphstudio.services.projects import SUFFIX, examples
+from graphstudio.ui import docks as dock_layout
+from graphstudio.ui import style
+from graphstudio.ui.actions import GROUPS, ActionRegistry, keys_text
+from graphstudio.ui.canvas.actions import CanvasAction, canvas_actions
+from graphstudio.ui.canvas.view import GraphView
+from graphstudio.ui.code.panel import CodePanel
+from graphstudio.ui.dialogs.questions import Questions
+from graphstudio.ui.docks import Dock
+from graphstudio.ui.inspector.panel import InspectorPanel
+from graphstudio.ui.notices import NoticeBar
+from graphstudio.ui.palette.panel import PalettePanel
+from graphstudio.ui.problems import ProblemsPanel
+from graphstudio.ui.project import Project
+from graphstudio.ui.project_files import ProjectFiles
+from graphstudio.ui.recovery import Autosave, Recovered
+from graphstudio.ui.settings import Settings
+from graphstudio.ui.start_page import EXAMPLES, StartPage
+from graphstudio.ui.status_bar import StatusBar
+from graphstudio.ui.theme import Theme
+from graphstudio.ui.training_bridge import IDLE, TrainingBridge
+from graphstudio.ui.window_commands import canvas_commands, fill_menus, window_commands
+
+log = logging.getLogger(__name__)
+
+DOCKS = {
+    "palette": Message("Nodes"),
+    "inspector": Message("Inspector"),
+    "training": Message("Training"),
+    "problems": Message("Problems"),
+    "code": Message("Code"),
+}
+SIDES = ("palette", "inspector")
+
+
+class MainWindow(QMainWindow):
+    """Puts the panels together. Panels know the project; only the window knows the panels.
+
+    Parameters
+    ----------
+    settings : Settings
+        Read at the start and written when the window closes.
+    questions : Questions, optional
+        Asks the user; a test gives its own answers.
+    """
+
+    project_opened = Signal(object)
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        theme: Theme | None = None,
+        *,
+        questions: Questions | None = None,
+        bridge: TrainingBridge | None = None,
+    ) -> None:
+        super().__init__()
+        self.setObjectName("mainWindow")
+        self.setAcceptDrops(True)
+        self.setDockOptions(
+            QMainWindow.DockOption.AllowTabbedDocks | QMainWindow.DockOption.AllowNestedDocks
+        )
+        self.setTabPosition(
+            Qt.DockWidgetArea.AllDockWidgetAreas,
+            self.tabPosition(Qt.DockWidgetArea.TopDockWidgetArea).North,
+        )
+        self.settings = settings or Settings()
+        self.theme = theme or Theme()
+        self.questions = questions or Questions(self, self.theme)
+        self.bridge = bridge or TrainingBridge(self)
+        self.autosave = Autosave(self)
+        self._qt_texts = style.QtTexts()
+        self._before_focus: set[str] = set()
+        self._before_sides: set[str] = set()
+        self.in_focus_mode = False
+        self._languages: list[QAction] = []
+        self.recent_menu: QMenu | None = None
+        self.example_menu: QMenu | None = None
+
+        self.files = ProjectFiles(
+            self.settings, self.questions, self, may_leave=self._may_leave_training
+        )
+        self.files.opened.connect(self._show_project)
+        self.files.noted.connect(self._note)
+        self.notices = NoticeBar(self.theme)
+        self.start_page = StartPage(self.settings, self.theme)
+        self._center = QStackedWidget()
+        self._center.addWidget(self.start_page)
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notices)
+        column.addWidget(self._center, 1)
+        self.setCentralWidget(middle)
+
+        self.docks = {name: Dock(name, self.theme, self) for name in DOCKS}
+        self.palette_panel = PalettePanel(self.theme)
+        self.docks["palette"].set_panel(self.palette_panel)
+        self.status = StatusBar(self.theme)
+        self.setStatusBar(self.status)
+        self.canvas: GraphView
+        self.inspector: InspectorPanel
+        self.problems: ProblemsPanel
+        self.code: CodePanel
+        self.run_controls: QWidget | None = None
+        self.dashboard: QWidget | None = None
+        self._table: dict[str, CanvasAction] = {}
+
+        self.toolbar = QToolBar()
+        self.toolbar.setObjectName("toolBar")
+        self.toolbar.setMovable(False)
+        self.toolbar.setIconSize(QSize(20, 20))
+        self.toolbar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.addToolBar(self.toolbar)
+        self.actions_by_id = ActionRegistry(self, self.theme)
+
+        self._build_views(self.files.project)
+        for command in (*window_commands(self), *canvas_commands(self)):
+            self.actions_by_id.add(command)
+        self.actions_by_id.set_canvas(self.canvas)
+        self._fill_toolbar()
+        self._connect()
+        dock_layout.restore_geometry(self, self.settings)
+        dock_layout.arrange(self, self.docks)
+        if not dock_layout.restore_layout(self, self.settings):
+            QTimer.singleShot(0, self, self._arrange_first)
+        dock_layout.dress_tabs(self)
+        self.retranslate()
+        self.show_start_page()
+
+    # -- the open project ----------------------------------------------------------------------
+
+    @property
+    def project(self) -> Project:
+        """The open project."""
+        return self.files.project
+
+    def has_project(self) -> bool:
+        """False while the start page is shown."""
+        return self._center.currentWidget() is not self.start_page
+
+    def has_selection(self) -> bool:
+        return self.has_project() and bool(self.project.selection)
+
+    def has_problems(self) -> bool:
+        return self.has_project() and bool(self.project.result.diagnostics)
+
+    def open_path(self, path: Path) -> bool:
+        """Open a project file."""
+        return self.files.open(path)
+
+    def close_project(self) -> None:
+        """Close the project and show the start page."""
+        if self.files.new():
+            self.show_start_page()
+
+    def show_start_page(self) -> None:
+        self.start_page.refresh()
+        self._center.setCurrentWidget(self.start_page)
+        self._show_title()
+        self.refresh_actions()
+
+    def recover(self, recovered: Recovered) -> None:
+        """Open work that a crash left behind."""
+        self.files.take_recovered(recovered.document, recovered.path)
+        recovered.forget()
+        self.autosave.write()
+        self.notices.show_notice(
+            "ok", tr("Your unsaved work is back. Save it to keep it."), key="recovered"
+        )
+
+    def _show_project(self, project: Project) -> None:
+        self._build_views(project)
+        self.actions_by_id.set_canvas(self.canvas)
+        self.autosave.watch(project)
+        self.notices.clear()
+        self._center.setCurrentWidget(self.canvas)
+        self.canvas.setFocus()
+        self._show_title()
+        self.refresh_actions()
+        QTimer.singleShot(0, self.canvas, self.canvas.fit_all)
+        self.project_opened.emit(project)
+
+    def _build_views(self, project: Project) -> None:
+        """Make the views of a project; those of the last one go."""
+        old = self._center.widget(1)
+        self.canvas = GraphView(project, self.theme)
+        self.canvas.setAccessibleName(tr("Canvas"))
+        self._table = {a.id: a for a in canvas_actions(self.canvas)}
+        self._center.addWidget(self.canvas)
+        if old is not None:
+            if self._center.currentWidget() is old:
+                self._center.setCurrentWidget(self.canvas)
+            self._center.removeWidget(old)
+            old.deleteLater()
+        self.inspector = InspectorPanel(project, self.theme)
+        self.problems = ProblemsPanel(project, self.theme)
+        self.code = CodePanel(project, self.theme)
+        self.code.set_target(self.settings.code_target)
+        self.docks["inspector"].set_panel(self.inspector)
+        self.docks["problems"].set_panel(self.problems)
+        self.docks["code"].set_panel(self.code)
+        self.canvas.status_message.connect(self.status.say)
+        self.problems.node_activated.connect(self.reveal)
+        self.code.node_activated.connect(self.reveal)
+        self.code.export_requested.connect(self.export)
+        self.code.target_changed.connect(self._keep_target)
+        self.inspector.download_requested.connect(self.download)
+        project.refused.connect(self._refused)
+        project.changed.connect(self._on_change)
+        project.checked.connect(self._on_checked)
+        project.selection_changed.connect(self.refresh_actions)
+        project.clean_changed.connect(self._show_title)
+        project.path_changed.connect(self._show_title)
+        self.canvas.zoom_changed.connect(self.status.show_zoom)
+        self.canvas.node_activated.connect(lambda _node: self.edit_first_parameter())
+        self.status.show_result(project.result)
+        self._show_problem_count()
+        self._build_run_controls(project)
+        if self.dashboard is not None:
+            self.dashboard.set_project(project)
+
+    def _build_run_controls(self, project: Project) -> None:
+        from graphstudio.ui.dashboard.controls import RunControls
+
+        old = self.run_controls
+        self.run_controls = RunControls(project, self.bridge, self.theme)
+        self.run_controls.state_changed.connect(self.refresh_actions)
+        self.run_controls.failed_to_start.connect(
+            lambda why: self.notices.show_notice("error", why, key="run")
+        )
+        if old is not None:
+            self._run_holder.layout().replaceWidget(old, self.run_controls)
+            old.hide()
+            old.deleteLater()
+
+    def build_dashboard(self) -> None:
+        """Make the dashboard, which is left out of the start because its plots load slowly."""
+        if self.dashboard is not None:
+            return
+        from graphstudio.ui.dashboard.panel import DashboardPanel
+
+        self.dashboard = DashboardPanel(self.bridge, self.theme, self.project)
+        self.dashboard.node_activated.connect(self.reveal)
+        self.dashboard.status_message.connect(self.status.say)
+        self.docks["training"].set_panel(self.dashboard)
+
+    # -- what commands do ----------------------------------------------------------------------
+
+    def canvas_table(self) -> dict[str, CanvasAction]:
+        """The commands of the canvas that is shown, by id."""
+        return self._table
+
+    def text(self, message: Message) -> str:
+        return render(message)
+
+    def undo(self) -> None:
+        name = self.project.history.undo_name
+        self.canvas.undo()
+        if name is not None:
+            self.status.say(tr("Undone: {what}", what=render(name)))
+
+    def redo(self) -> None:
+        name = self.project.history.redo_name
+        self.canvas.redo()
+        if name is not None:
+            self.status.say(tr("Done again: {what}", what=render(name)))
+
+    def edit_first_parameter(self) -> None:
+        self.docks["inspector"].bring_up()
+        self.inspector.edit_first_parameter()
+
+    def reveal(self, node_id: str) -> None:
+        """Select a node and bring it into view."""
+        self.project.select([node_id])
+        self.canvas.reveal(node_id)
+
+    def step_problem(self, direction: int) -> None:
+        self.docks["problems"].bring_up()
+        self.problems.step(direction)
+
+    def search_node(self) -> None:
+        self.canvas.setFocus()
+        self.canvas.open_search()
+
+    def can_train(self) -> bool:
+        return self.has_project() and self.run_controls.can_train()[0]
+
+    def is_training(self) -> bool:
+        return self.bridge.state != IDLE
+
+    def train(self) -> None:
+        """Train the project; without a name it is saved first, as runs lie beside it."""
+        self.build_dashboard()
+        self.docks["training"].bring_up()
+        self.run_controls.train()
+
+    def toggle_pause(self) -> None:
+        self.run_controls.toggle_pause()
+
+    def stop_training(self) -> None:
+        self.run_controls.stop()
+
+    def copy_code(self) -> None:
+        self.code.copy_code()
+        self.status.say(tr("'{file}' is on the clipboard.", file=self.code.current_file))
+
+    def export(self, target: str | None = None) -> None:
+        """Ask for a folder and export the model."""
+        from graphstudio.ui.dialogs.export_dialog import ExportDialog
+
+        dialog = ExportDialog(self.project, self.theme, self)
+        if target and hasattr(dialog, "set_target"):
+            dialog.set_target(target)
+        dialog.exec()
+        dialog.deleteLater()
+
+    def download(self, kind: str) -> None:
+        """Offer to fetch the files of a data source."""
+        from graphstudio.ui.dialogs.download_dialog import DownloadDialog
+
+        dialog = DownloadDialog(kind, parent=self)
+        if dialog.exec():
+            self.notices.show_notice("ok", tr("The data is there."), key="data", transient=True)
+        dialog.deleteLater()
+        self.inspector.refresh_data()
+
+    def show_settings(self) -> None:
+        from graphstudio.ui.dialogs.settings_dialog import SettingsDialog
+
+        dialog = SettingsDialog(self.settings, self)
+        dialog.theme_chosen.connect(self.use_theme)
+        dialog.language_chosen.connect(self.use_language)
+        dialog.exec()
+        dialog.deleteLater()
+        self.settings.save()
+
+    def show_commands(self) -> None:
+        from graphstudio.ui.dialogs.command_palette import CommandPalette, Entry
+
+        self.refresh_actions()
+        entries = [
+            Entry(
+                render(c.text),
+                render(GROUPS[c.group]),
+                keys_text(c),
+                self.actions_by_id[c.id],
+                str(c.text),
+            )
+            for c in self.actions_by_id
+            if c.id not in ("help.commands", "help.keys_canvas")
+        ]
+        box = CommandPalette(entries, self.theme, self)
+        box.finished.connect(box.deleteLater)
+        box.open_at_top()
+
+    def show_keys(self) -> None:
+        from graphstudio.ui.dialogs.key_sheet import KeySheet
+
+        sheet = KeySheet(self.actions_by_id, self)
+        sheet.exec()
+        sheet.deleteLater()
+
+    def show_about(self) -> None:
+        from graphstudio.ui.dialogs.about_dialog import AboutDialog
+
+        dialog = AboutDialog(self.theme, self)
+        dialog.exec()
+        dialog.deleteLater()
+
+    # -- look and layout -----------------------------------------------------------------------
+
+    def use_theme(self, name: str) -> None:
+        """Switch to ``dark``, ``light`` or ``system``, at once and for the next start."""
+        self.settings.theme = name
+        self.theme.use(style.system_theme() if name == "system" else name)
+        style.apply(self.theme)
+        self.refresh_actions()
+
+    def toggle_theme(self) -> None:
+        self.use_theme("light" if self.theme.tokens.name == "dark" else "dark")
+
+    def use_language(self, name: str) -> None:
+        """Switch the language of everything, at once; empty means that of the system."""
+        self.settings.language = name
+        i18n.set_language(name or style.system_language())
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        """Read all texts again."""
+        self._qt_texts.use(i18n.language())
+        self.actions_by_id.retranslate()
+        for name, title in DOCKS.items():
+            self.docks[name].set_title(render(title))
+        fill_menus(self)
+        self.toolbar.setWindowTitle(tr("Tool bar"))
+        views = [self.palette_panel, self.inspector, self.problems, self.code, self.canvas]
+        views += [self.start_page, self.status, self.run_controls, self.dashboard]
+        for view in views:
+            if view is not None and hasattr(view, "retranslate"):
+                view.retranslate()
+        self._show_problem_count()
+        self._show_title()
+        self.refresh_actions()
+
+    def language_actions(self) -> list[QAction]:
+        """One switch a language, for menus."""
+        for action in self._languages:
+            action.deleteLater()
+        self._languages = []
+        for code, name in LANGUAGES.items():
+            action = QAction(name, self, checkable=True)
+            action.setObjectName(f"language_{code}")
+            action.setChecked(code == i18n.language())
+            action.triggered.connect(lambda _=False, c=code: self.use_language(c))
+            self._languages.append(action)
+        return self._languages
+
+    def dock_titles(self) -> list[tuple[str, Message]]:
+        return list(DOCKS.items())
+
+    def toggle_dock(self, name: str) -> None:
+        dock = self.docks[name]
+        if dock.isHidden() or dock.visibleRegion().isEmpty():
+            dock.bring_up()
+        else:
+            dock.hide()
+
+    def sides_shown(self) -> bool:
+        return any(not self.docks[name].isHidden() for name in SIDES)
+
+    def toggle_sides(self) -> None:
+        """Hide the panels at the sides, or show those that were hidden."""
+        if self.sides_shown():
+            self._before_sides = {n for n in SIDES if not self.docks[n].isHidden()}
+            for name in SIDES:
+                self.docks[name].hide()
+        else:
+            for name in self._before_sides or SIDES:
+                self.docks[name].show()
+
+    def toggle_focus(self) -> None:
+        """Leave nothing but the canvas, or bring back what there was."""
+        self.in_focus_mode = not self.in_focus_mode
+        if self.in_focus_mode:
+            self._before_focus = {n for n, d in self.docks.items() if not d.isHidden()}
+            for dock in self.docks.values():
+                dock.hide()
+        else:
+            for name in self._before_focus:
+                self.docks[name].show()
+        self.canvas.setFocus()
+
+    def reset_layout(self) -> None:
+        """Put every panel where it is at a first start."""
+        self.in_focus_mode = False
+        dock_layout.arrange(self, self.docks)
+        dock_layout.dress_tabs(self)
+
+    def step_pane(self, step: int) -> None:
+        """Move the keyboard to the next panel that is in sight."""
+        panes: list[QWidget] = [self._center.currentWidget()]
+        panes += [
+            d.panel
+            for d in self.docks.values()
+            if d.panel is not None and d.isVisible() and not d.visibleRegion().isEmpty()
+        ]
+        focus = QApplication.focusWidget()
+        here = next(
+            (
+                i
+                for i, p in enumerate(panes)
+                if focus is not None and (p is focus or p.isAncestorOf(focus))
+            ),
+            -step,
+        )
+        pane = panes[(here + step) % len(panes)]
+        target = pane if pane.focusPolicy() != Qt.FocusPolicy.NoFocus else _first_field(pane)
+        if target is not None:
+            target.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    # -- menus, titles, messages ---------------------------------------------------------------
+
+    def refresh_actions(self) -> None:
+        """Read again what can be done now."""
+        self.actions_by_id.refresh()
+
+    def fill_recent(self) -> None:
+        menu = self.recent_menu
+        menu.clear()
+        paths = [p for p in self.settings.recent if Path(p).is_file()]
+        for path in paths:
+            action = menu.addAction(Path(path).stem.replace("&", "&&"))
+            action.setToolTip(path)
+            action.triggered.connect(lambda _=False, p=path: self.files.open(Path(p)))
+        if not paths:
+            menu.addAction(tr("Nothing yet")).setEnabled(False)
+
+    def fill_examples(self) -> None:
+        menu = self.example_menu
+        menu.clear()
+        for example in examples():
+            title = EXAMPLES.get(example.name, (Message(example.name),))[0]
+            action = menu.addAction(render(title))
+            action.setObjectName(f"example_{example.name}")
+            action.triggered.connect(lambda _=False, n=example.name: self.files.new_from_example(n))
+
+    def _fill_toolbar(self) -> None:
+        bar = self.toolbar
+        for entry in ("file.new", "file.open", "file.save", "", "edit.undo", "edit.redo", ""):
+            self._add_tool(entry)
+        for entry in ("canvas.add", "canvas.layout", "view.fit_all"):
+            self._add_tool(entry)
+        bar.addWidget(_spacer())
+        self._run_holder = QWidget()
+        column = QVBoxLayout(self._run_holder)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.run_controls)
+        bar.addWidget(self._run_holder)
+        bar.addWidget(_spacer())
+        for entry in ("file.export", "", "help.commands", "view.toggle_theme", "file.settings"):
+            self._add_tool(entry)
+
+    def _add_tool(self, command_id: str) -> None:
+        if not command_id:
+            self.toolbar.addSeparator()
+            return
+        self.toolbar.addAction(self.actions_by_id[command_id])
+        button = self.toolbar.widgetForAction(self.actions_by_id[command_id])
+        if isinstance(button, QToolButton):
+            button.setObjectName("tool_" + command_id.replace(".", "_"))
+
+    def _connect(self) -> None:
+        self.palette_panel.node_activated.connect(self._add_from_palette)
+        self.start_page.new_requested.connect(self.files.new)
+        self.start_page.open_requested.connect(self.files.open)
+        self.start_page.path_chosen.connect(lambda p: self.files.open(Path(p)))
+        self.start_page.example_chosen.connect(self.files.new_from_example)
+        self.status.problems_requested.connect(self.docks["problems"].bring_up)
+        self.status.zoom_requested.connect(lambda: self.canvas.zoom_reset())
+        self.status.language_requested.connect(self.use_language)
+        self.bridge.state_changed.connect(lambda _state: self.refresh_actions())
+        self.bridge.begun.connect(lambda _run: self.build_dashboard())
+        self.autosave.failed.connect(
+            lambda reason: self.notices.show_notice(
+                "warning",
+                tr("Unsaved work cannot be kept safe against a crash: {reason}", reason=reason),
+                key="autosave",
+            )
+        )
+        self.autosave.watch(self.project)
+
+    def _arrange_first(self) -> None:
+        # Sizes of docks count only once the window has its own.
+        dock_layout.arrange(self, self.docks)
+        dock_layout.dress_tabs(self)
+
+    def _add_from_palette(self, type_id: str) -> None:
+        if not self.has_project():
+            self.files.new()
+        self.canvas.add_at_center(type_id)
+
+    def _show_title(self) -> None:
+        if self.has_project():
+            self.setWindowTitle(f"{self.files.name}[*] — graphstudio")
+            self.setWindowModified(not self.project.history.clean)
+        else:
+            self.setWindowTitle("graphstudio")
+            self.setWindowModified(False)
+
+    def _on_change(self, _changes: object) -> None:
+        self.refresh_actions()
+
+    def _on_checked(self, result) -> None:
+        self.status.show_result(result)
+        self._show_problem_count()
+        self.refresh_actions()
+
+    def _show_problem_count(self) -> None:
+        title = render(DOCKS["problems"])
+        count = sum(d.severity != "blocked" for d in self.project.result.diagnostics)
+        self.docks["problems"].set_title(f"{title} ({count})" if count else title)
+
+    def _keep_target(self, target: str) -> None:
+        self.settings.code_target = target
+
+    def _refused(self, sentence: str) -> None:
+        self.notices.show_notice("warning", sentence, key="refused", transient=True)
+
+    def _note(self, severity: str, sentence: str) -> None:
+        self.notices.show_notice(severity, sentence)
+
+    def _may_leave_training(self) -> bool:
+        if self.bridge.state == IDLE:
+            return True
+        if not self.questions.stop_training():
+            return False
+        self.bridge.shutdown()
+        return True
+
+    # -- events --------------------------------------------------------------------------------
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self._look_at_disk()
+
+    def _look_at_disk(self) -> None:
+        if self.has_project() and self.files.changed_on_disk():
+            self.notices.show_notice(
+                "warning",
+                tr("'{name}' was changed by another program.", name=self.project.path.name),
+                [
+                    (tr("Load it again"), self._reload),
+                    (tr("Keep mine"), self.files.accept_disk),
+                ],
+                key="disk",
+            )
+
+    def _reload(self) -> None:
+        if self.files.may_close():
+            self.files.reload()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _dropped(event) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        path = _dropped(event)
+        if path is not None:
+            event.acceptProposedAction()
+            # The source of the drag waits until this returns, and opening may ask questions.
+            QTimer.singleShot(0, self, lambda: self.files.open(path))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self.files.may_close():
+            event.ignore()
+            return
+        if self.in_focus_mode:
+            self.toggle_focus()
+        dock_layout.save_layout(self, self.settings)
+        self.settings.save()
+        self.autosave.discard()
+        self.bridge.shutdown()
+        event.accept()
+
+
+def _dropped(event: QDropEvent) -> Path | None:
+    """The project file that is dragged, if it is one."""
+    urls = event.mimeData().urls()
+    if len(urls) == 1 and urls[0].isLocalFile():
+        path = Path(urls[0].toLocalFile())
+        if path.suffix == SUFFIX:
+            return path
+    return None
+
+
+def _first_field(pane: QWidget) -> QWidget | None:
+    """The first widget in a panel that takes the keyboard."""
+    for child in pane.findChildren(QWidget):
+        if (
+            child.isVisible()
+            and child.isEnabled()
+            and child.focusPolicy() & Qt.FocusPolicy.TabFocus
+        ):
+            return child
+    return None
+
+
+def _spacer() -> QWidget:
+    spacer = QWidget()
+    spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+    return spacer

@@ -1,0 +1,197 @@
+"""New, open, save, close: what happens between the window and the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from graphstudio.document.model import Document
+from graphstudio.i18n import render, tr
+from graphstudio.nodes.types import Message
+from graphstudio.services import projects
+from graphstudio.services.projects import SUFFIX, ProjectError
+from graphstudio.ui.project import Project
+from graphstudio.ui.settings import Settings
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What tells one version of a file from another."""
+
+    mtime_ns: int
+    size: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp | None:
+        """Stamp of the file as it is now; None if it is not there."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        return cls(stat.st_mtime_ns, stat.st_size)
+
+
+class ProjectFiles(QObject):
+    """Owns the open project. Every way to lose work asks first."""
+
+    opened = Signal(object)
+    """A Project that takes the place of the last."""
+    noted = Signal(str, str)
+    """(severity, sentence): something odd that does not stop the work."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        questions,
+        parent: QObject | None = None,
+        *,
+        may_leave: Callable[[], bool] = lambda: True,
+    ) -> None:
+        super().__init__(parent)
+        self._settings, self._questions = settings, questions
+        self._may_leave = may_leave
+        self._stamp: Stamp | None = None
+        self.project = Project(Document())
+
+    @property
+    def name(self) -> str:
+        """Name of the open project, as titles show it."""
+        return self.project.path.stem if self.project.path else tr("New project")
+
+    def new(self) -> bool:
+        if not self.may_close():
+            return False
+        self._take(projects.new_project(), None)
+        return True
+
+    def new_from_example(self, name: str) -> bool:
+        """Open a copy of an example, which is not saved anywhere yet."""
+        if not self.may_close():
+            return False
+        try:
+            document = projects.from_example(name)
+        except ProjectError as error:
+            self._tell(tr("The example cannot be opened"), error.problems)
+            return False
+        self._take(document, None)
+        return True
+
+    def open(self, path: Path | None = None) -> bool:
+        """Open a file (asking for one if none is given); what is open stays if that fails."""
+        if path is None:
+            path = self._questions.open_path(self._folder())
+            if path is None:
+                return False
+        try:
+            opened = projects.open_project(path)
+        except ProjectError as error:
+            self._settings.forget_project(str(path))
+            self._tell(tr("'{name}' cannot be opened", name=path.name), error.problems)
+            return False
+        if not self.may_close():
+            return False
+        self._take(opened.document, opened.path)
+        for warning in opened.warnings:
+            self.noted.emit("warning", render(warning))
+        return True
+
+    def save(self) -> bool:
+        project = self.project
+        if project.path is None:
+            return self.save_as()
+        if self.changed_on_disk():
+            match self._questions.overwrite_changed(project.path.name):
+                case "cancel":
+                    return False
+                case "save as":
+                    return self.save_as()
+        return self._write(project.path)
+
+    def save_as(self) -> bool:
+        suggested = self.project.path or Path(self._folder()) / f"{_slug(self.name)}{SUFFIX}"
+        path = self._questions.save_path(suggested)
+        return path is not None and self._write(path)
+
+    def may_close(self) -> bool:
+        """True once nothing is lost by letting go of the open project."""
+        if not self._may_leave():
+            return False
+        if self.project.history.clean:
+            return True
+        match self._questions.unsaved(self.name):
+            case "save":
+                return self.save()
+            case "discard":
+                return True
+        return False
+
+    def changed_on_disk(self) -> bool:
+        """True if the file is there and is not the one that was read or written here."""
+        path = self.project.path
+        now = Stamp.of(path) if path else None
+        return now is not None and now != self._stamp
+
+    def accept_disk(self) -> None:
+        """Stop calling the file changed: its user has seen it."""
+        if self.project.path is not None:
+            self._stamp = Stamp.of(self.project.path)
+
+    def reload(self) -> bool:
+        """Read the file again, leaving what was changed here."""
+        path = self.project.path
+        if path is None:
+            return False
+        try:
+            opened = projects.open_project(path)
+        except ProjectError as error:
+            self._tell(tr("'{name}' cannot be opened", name=path.name), error.problems)
+            return False
+        self._take(opened.document, opened.path)
+        return True
+
+    def take_recovered(self, document: Document, path: Path | None) -> None:
+        """Open recovered work: changed since its file, so that it asks to be saved."""
+        self._take(document, path)
+        self.project.history.mark_unclean()
+        self.project.clean_changed.emit(False)
+
+    def _take(self, document: Document, path: Path | None) -> None:
+        old = self.project
+        self.project = Project(document, path)
+        self._stamp = Stamp.of(path) if path else None
+        if path is not None:
+            self._remember(path)
+        self.opened.emit(self.project)
+        old.deleteLater()
+
+    def _write(self, path: Path) -> bool:
+        try:
+            written = projects.save_project(self.project.document, path)
+        except ProjectError as error:
+            self._tell(tr("'{name}' cannot be saved", name=path.name), error.problems)
+            return False
+        self._stamp = Stamp.of(written)
+        self._remember(written)
+        self.project.saved(written)
+        return True
+
+    def _remember(self, path: Path) -> None:
+        self._settings.remember_project(path)
+        self._settings.save()
+
+    def _folder(self) -> str:
+        if self.project.path is not None:
+            return str(self.project.path.parent)
+        last = self._settings.last_folder
+        return last if last and Path(last).is_dir() else str(Path.home())
+
+    def _tell(self, title: str, problems: list[Message]) -> None:
+        self._questions.show_problems(title, problems)
+
+
+def _slug(name: str) -> str:
+    kept = "".join(c if c.isalnum() else "_" for c in name.lower())
+    return kept.strip("_") or "project"
