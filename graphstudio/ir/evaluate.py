@@ -70,7 +70,7 @@ def make_spec(record: Node) -> Spec:
             message=Message(
                 "'{node}' has a parameter '{param}' that {type} does not know; it is kept but has "
                 "no effect",
-                {"node": record.label, "param": name, "type": cls.label},
+                {"node": record.label, "param": name, "type": Message(cls.label)},
             ),
         )
         for name in record.params

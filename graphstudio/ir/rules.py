@@ -98,7 +98,7 @@ def _optimizer_problems(choice: Choice) -> Iterator[Diagnostic]:
                 "optimizer-param",
                 Message(
                     "the optimiser {optimizer} has no parameter '{name}'",
-                    {"optimizer": cls.label, "name": name},
+                    {"optimizer": Message(cls.label), "name": name},
                 ),
                 severity="warning",
             )

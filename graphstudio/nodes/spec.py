@@ -39,7 +39,7 @@ class ParamSpec:
 
     def problem(self, value: Any) -> Message | None:
         """Why ``value`` is not acceptable, or None. Never raises, whatever the value is."""
-        args = {"name": self.label, "value": repr(value)[:80]}
+        args = {"name": Message(self.label), "value": _shown(value)}
         match self.kind:
             case "bool":
                 if not isinstance(value, bool):
@@ -99,6 +99,14 @@ class ParamSpec:
         if self.kind == "float" and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         return value
+
+
+def _shown(value: Any) -> str:
+    """The value as a reader of a message meets it: as in the file, and never long."""
+    if isinstance(value, tuple):
+        value = list(value)
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def param(

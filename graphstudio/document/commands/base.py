@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from graphstudio.document.changes import Change, Refuse
 from graphstudio.document.limits import writable
@@ -87,20 +88,25 @@ def type_name(type_id: str) -> Message | str:
     return Message(cls.label) if cls is not None else type_id
 
 
-def titled(verb: str, graph: GraphRecord, ids: Iterable[str]) -> Message:
-    """Name of a step that concerns one node or several, such as ``Delete 'Dense'``.
-
-    ``verb`` is the template for one node, with the place ``{node}``; ``SEVERAL`` has its plural.
-    """
+def titled(
+    what: Literal["delete", "move", "duplicate", "change"], graph: GraphRecord, ids: Iterable[str]
+) -> Message:
+    """Name of a step that concerns one node, which it names, or several, which it counts."""
     known = [i for i in ids if i in graph.nodes]
-    if len(known) == 1:
-        return Message(verb, {"node": graph.nodes[known[0]].label})
-    return Message(SEVERAL[verb].template, {"count": len(known)})
-
-
-SEVERAL = {
-    "Delete '{node}'": Message("Delete {count} nodes"),
-    "Move '{node}'": Message("Move {count} nodes"),
-    "Duplicate '{node}'": Message("Duplicate {count} nodes"),
-    "Change '{node}'": Message("Change {count} nodes"),
-}
+    one = {"node": graph.nodes[known[0]].label} if len(known) == 1 else None
+    count = {"count": len(known)}
+    match what:
+        case "delete":
+            return (
+                Message("Delete '{node}'", one) if one else Message("Delete {count} nodes", count)
+            )
+        case "move":
+            return Message("Move '{node}'", one) if one else Message("Move {count} nodes", count)
+        case "duplicate":
+            if one:
+                return Message("Duplicate '{node}'", one)
+            return Message("Duplicate {count} nodes", count)
+        case "change":
+            return (
+                Message("Change '{node}'", one) if one else Message("Change {count} nodes", count)
+            )

@@ -145,7 +145,7 @@ def duplicate(
     chosen = [i for i in dict.fromkeys(ids) if i in record.nodes]
     fragment = _take(record, chosen, ())
     changes = _add_fragment(document, graph, fragment, offset, keep_inputs=keep_inputs)
-    return titled("Duplicate '{node}'", record, chosen), changes
+    return titled("duplicate", record, chosen), changes
 
 
 def _add_fragment(

@@ -97,7 +97,7 @@ def remove_nodes(
     """
     record = document.graph(graph)
     gone = [i for i in dict.fromkeys(ids) if i in record.nodes]
-    name = titled("Delete '{node}'", record, gone)
+    name = titled("delete", record, gone)
     chosen = set(gone)
     cut = [w for w in record.wires.values() if w.source in chosen or w.target in chosen]
     changes: list[Change] = [RemoveWire(graph, w.key) for w in cut]
@@ -138,4 +138,4 @@ def move_nodes(
         place = clean_position(*position)
         if node_id in record.nodes and record.nodes[node_id].position != place:
             changes.append(SetNode(graph, node_id, {"position": place}))
-    return titled("Move '{node}'", record, positions), changes
+    return titled("move", record, positions), changes

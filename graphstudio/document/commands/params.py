@@ -129,4 +129,4 @@ def set_fields(
         values = {k: v for k, v in wanted.items() if getattr(node, k) != v}
         if values:
             changes.append(SetNode(graph, node_id, values))
-    return titled("Change '{node}'", record, known), changes
+    return titled("change", record, known), changes
