@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from graphstudio.exporters import pytorch
+from graphstudio.exporters import keras, pytorch, tensorflow
 from graphstudio.exporters.base import ExportError, Problem
 from graphstudio.exporters.project import ExportedProject
 from graphstudio.ir.graph import Graph
@@ -14,6 +14,8 @@ __all__ = ["TARGETS", "ExportError", "ExportedProject", "Problem", "export"]
 
 _EXPORTERS: Mapping[str, Callable[[Graph, str], ExportedProject]] = {
     "pytorch": pytorch.export,
+    "tensorflow": tensorflow.export,
+    "keras": keras.export,
 }
 TARGETS = tuple(_EXPORTERS)
 

@@ -124,7 +124,7 @@ class Feed:
     layout: Layout
 
 
-class _OrderNeeded(Exception):
+class _OrderNeededError(Exception):
     """A flattened value must have the graph's order after all; emission starts again."""
 
     def __init__(self, node: str) -> None:
@@ -208,7 +208,7 @@ class Emission(ABC):
             emission = cls(graph, ordered)
             try:
                 emission.run()
-            except _OrderNeeded as needed:
+            except _OrderNeededError as needed:
                 ordered |= {needed.node}
                 continue
             if emission.problems:
@@ -490,7 +490,7 @@ class Emission(ABC):
         if value.layout == layout:
             return value
         if value.layout.flattened:
-            raise _OrderNeeded(self._flattened_by[value.key])
+            raise _OrderNeededError(self._flattened_by[value.key])
         key = (value.key, layout)
         if key not in self._converted:
             rank = value.type.rank
@@ -528,6 +528,30 @@ def named_values(
         else:
             names[key] = statement.name or unique(f"{statement.node.name}_in")
     return names
+
+
+def inlined(section: Section) -> list[Statement]:
+    """The statements that give a node's result, with what leads to it written inside."""
+    inner: dict[int, Tree] = {}
+    kept: list[Statement] = []
+    for s in section.statements:
+        tree = _replaced(s.tree, inner)
+        if s.name:
+            kept.append(dataclasses.replace(s, tree=tree))
+        else:
+            inner[s.value.key] = tree
+    return kept
+
+
+def _replaced(tree: Tree, inner: Mapping[int, Tree]) -> Tree:
+    match tree:
+        case Ref(key):
+            return inner.get(key, tree)
+        case Bracket(left, items, right, single):
+            return Bracket(left, tuple(_replaced(i, inner) for i in items), right, single)
+        case tuple():
+            return tuple(_replaced(part, inner) for part in tree)
+    return tree
 
 
 def optimizer_of(graph: Graph) -> Optimizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphstudio.exporters.base import Emission, ExportError, Problem, named_values
+from graphstudio.exporters.base import Emission, ExportError, Problem, inlined
 from graphstudio.exporters.writer import Bracket, Tree, Writer, literal
 from graphstudio.ir.graph import Graph, IRNode
 from graphstudio.nodes.types import Message
@@ -33,7 +33,7 @@ def judged(graph: Graph) -> list[IRNode]:
     return [n for n in graph.with_role("loss") if n.id in weights] + list(graph.with_role("metric"))
 
 
-def judge_lines(w: Writer, e: Emission, model: str, feeds: list[str], **named: str) -> None:
+def judge_lines(w: Writer, e: Emission, model: str, **named: str) -> None:
     """The body of ``compute_loss``: run the model, then losses and metrics of what it returns.
 
     Parameters
@@ -49,8 +49,7 @@ def judge_lines(w: Writer, e: Emission, model: str, feeds: list[str], **named: s
     read = {key for s in e.judges.statements for key in s.reads}
     losses = [e.graph.by_id[i] for i in weights]
     metrics = list(e.graph.with_role("metric"))
-    results = [e.values[n.id].key for n in [*losses, *metrics]]
-    names = named_values(e.judges, given | outputs, results, e.unique)
+    names = given | outputs
     for node in [*losses, *metrics]:
         names[e.values[node.id].key] = node.name
     if len(losses) == 1 and weights[losses[0].id] == 1.0:
@@ -62,12 +61,12 @@ def judge_lines(w: Writer, e: Emission, model: str, feeds: list[str], **named: s
     targets = [name if key in read else "_" for key, name in outputs.items()]
     w.put((f"{', '.join(targets)} = {model}", Bracket("(", arguments, ")")))
     wanted = {n.id for n in [*losses, *metrics]}
-    for s in e.judges.statements:
+    for s in inlined(e.judges):
         if s.node.id in wanted:
             tree: Tree = (f"{names[s.value.key]} = ", s.tree)
             w.put(tree, node=s.node.id, name_of=names.__getitem__)
     items: list[Tree] = ['"loss": loss']
-    if names[results[0]] != "loss":
+    if names[e.values[losses[0].id].key] != "loss":
         terms = [
             names[e.values[n.id].key]
             if weights[n.id] == 1.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from graphstudio.exporters.base import Emission, Feed
 from graphstudio.exporters.writer import Bracket, Tree, Writer, literal
 from graphstudio.ir.graph import Graph
+from graphstudio.nodes.emit import Snippet
 from graphstudio.nodes.types import Message
 
 LOCAL_MODULES = ("data", "layers", "losses", "model", "optimizers", "train", "weights")
@@ -30,6 +31,23 @@ class ExportedProject:
     warnings: tuple[Message, ...] = ()
     line_map: Mapping[str, list[tuple[str, int, int]]] = field(default_factory=dict)
     """Node id to (file, first line, last line); lines start at 1."""
+    outputs: Mapping[str, bool] = field(default_factory=dict)
+    """Names of the model's outputs, in order, and whether their channels lie last."""
+    inputs: tuple[str, ...] = ()
+    """Names of what the model reads, in order."""
+
+
+def finished(emission: Emission, files: Files) -> ExportedProject:
+    """The export of an emission, all files being there."""
+    graph = emission.graph
+    return ExportedProject(
+        emission.target,
+        files.texts,
+        (),
+        files.line_map,
+        {graph.by_id[i].name: v.layout.order is not None for i, v in emission.outputs.items()},
+        tuple(n.name for n in emission.model_inputs),
+    )
 
 
 class Files:
@@ -160,21 +178,27 @@ def snake_name(text: str) -> str:
 
 
 def weights_module(
-    files: Files, emission: Emission, variable: str, imports: Iterable[str], model: str
+    files: Files,
+    emission: Emission,
+    variable: str,
+    imports: Iterable[str],
+    *,
+    model: str,
+    variable_type: str,
 ) -> None:
-    """Add ``weights.py``: reads and writes the weights file, which has PyTorch's names and layouts.
+    """Add ``weights.py``: reads and writes the weights file, in PyTorch's names and layouts.
 
     Parameters
     ----------
     variable : str
-        Expression for the variable ``name`` of the layer ``layer`` of ``model``.
-    model : str
-        The model's type, for the annotations.
+        Expression for the variable of ``model`` that ``entry`` names.
+    model, variable_type : str
+        Types of the model and of a variable, for the annotations.
     """
     bindings = [b for layer in emission.layers for b in layer.bindings]
     body = Writer()
     body.text(_ENTRY)
-    body.blank()
+    body.blank(2)
     body.put("WEIGHTS = {")
     with body.indented():
         for b in bindings:
@@ -189,7 +213,8 @@ def weights_module(
     body.put("}")
     body.lines[-1] = "}"
     body.blank(2)
-    body.text(_WEIGHT_FUNCTIONS.replace("VARIABLE", variable).replace("MODEL", model))
+    functions = _WEIGHT_FUNCTIONS.replace("VARIABLE_TYPE", variable_type)
+    body.text(functions.replace("VARIABLE", variable).replace("MODEL", model))
     wanted = {
         "from pathlib import Path",
         "from typing import NamedTuple",
@@ -259,15 +284,44 @@ def to_file(array: np.ndarray, entry: Entry) -> np.ndarray:
     return np.ascontiguousarray(array.reshape(entry.shape))
 
 
-def find_variable(model: MODEL, entry: Entry):
+def find_variable(model: MODEL, entry: Entry) -> VARIABLE_TYPE:
     """The variable that an entry names."""
     return VARIABLE
 '''
 
 
-def feed_names(feeds: Iterable[Feed]) -> str:
-    """Names of the arrays of a batch, as they follow each other in code."""
-    return ", ".join(f.name for f in feeds)
+def feed_array(feed: Feed) -> str:
+    """The code of one array of a split, with its axes as the target has them."""
+    array = f"arrays[{literal(feed.field)}]"
+    return array if feed.layout.order is None else f"np.moveaxis({array}, 1, -1)"
+
+
+def feed_arrays(emission: Emission) -> Tree:
+    """The code of all arrays of a split, as a tuple."""
+    items = tuple(feed_array(f) for f in emission.feeds)
+    return Bracket("(", items, ")", single=len(items) == 1)
+
+
+def snippets_module(files: Files, name: str, docstring: str, snippets: Iterable[Snippet]) -> None:
+    """Add a module of classes and functions that an export brings along."""
+    body = Writer()
+    imports: set[str] = set()
+    written: set[str] = set()
+
+    def write(snippet: Snippet) -> None:
+        if snippet.name in written:
+            return
+        written.add(snippet.name)
+        for used in snippet.uses:
+            write(used)
+        if body.lines:
+            body.blank(2)
+        body.text(snippet.source)
+        imports.update(snippet.imports)
+
+    for snippet in sorted(snippets, key=lambda s: s.name[0].isupper()):
+        write(snippet)
+    files.module(name, docstring, imports, body)
 
 
 def frozen_nodes(graph: Graph) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from graphstudio.exporters.project import (
     Files,
     class_name,
     data_module,
+    finished,
     frozen_nodes,
     requirements,
 )
@@ -70,7 +71,7 @@ def export(graph: Graph, data_loader: str) -> ExportedProject:
     own = {"numpy": ">=1.26", "safetensors": ">=0.4.3", "torch": ">=2.6"}
     files.text("requirements.txt", requirements(data_loader, own))
     files.text("README.md", readme(emission, cls))
-    return ExportedProject("pytorch", files.texts, (), files.line_map)
+    return finished(emission, files)
 
 
 def _model(files: Files, e: PyTorchEmission, cls: str) -> None:
@@ -104,7 +105,10 @@ def _model(files: Files, e: PyTorchEmission, cls: str) -> None:
         arguments: list[Tree] = ["self", *(f"{n.name}: torch.Tensor" for n in inputs)]
         count = len(results)
         returned = "torch.Tensor" if count == 1 else f"tuple[{', '.join(['torch.Tensor'] * count)}]"
+        first = len(w.lines) + 1
         w.put(("def forward", Bracket("(", tuple(arguments), ")"), f" -> {returned}:"))
+        for n in inputs:
+            w.mark(n.id, first, len(w.lines))
         with w.indented():
             for s in e.model.statements:
                 tree: Tree = (f"{names[s.value.key]} = ", s.tree)
@@ -136,9 +140,9 @@ def _data(files: Files, e: PyTorchEmission, loader: str) -> None:
     fields = tuple(f.field for f in e.feeds)
     w.put(("FIELDS = ", literal_items(fields)))
     w.blank(2)
-    w.put(
-        f"def make_loaders(batch_size: int = {batch}, seed: int = {seed}) -> dict[str, DataLoader]:"
-    )
+    arguments = (f"batch_size: int = {batch}", f"seed: int = {seed}")
+    returned = " -> dict[str, DataLoader]:"
+    w.put(("def make_loaders", Bracket("(", arguments, ")"), returned))
     with w.indented():
         w.text('"""A loader for each split; its batches are the arrays of FIELDS in order."""')
         w.put("loaders = {}")
@@ -182,7 +186,7 @@ def _train(files: Files, e: PyTorchEmission, cls: str) -> None:
     w.put(("def compute_loss", bracket, " -> dict[str, torch.Tensor]:"))
     with w.indented():
         w.text('"""Loss and metrics of one batch, each a mean over its samples."""')
-        judge_lines(w, e, "model", [f.name for f in feeds])
+        judge_lines(w, e, "model")
     w.blank(2)
     w.put("def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:")
     with w.indented():

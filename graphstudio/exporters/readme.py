@@ -124,31 +124,29 @@ python train.py --evaluate                      # evaluates the weights in this 
 def _notes(e: Emission) -> list[str]:
     kinds = {n.spec.type_id for n in e.graph.nodes}
     notes = [
-        "With the same weights, outputs, loss and gradients agree with the engine of graphstudio to "
-        "about 1e-6 of their largest value: float32 sums in another order.",
-        "New weights are drawn from the same distributions, not from the same random numbers, and the "
-        "samples are shuffled in another order, so two trainings are alike but not equal.",
+        "With the same weights, outputs, loss and gradients agree with the engine of graphstudio "
+        "to about 1e-6 of their largest value: float32 sums in another order.",
+        "New weights are drawn from the same distributions, not from the same random numbers, and "
+        "the samples are shuffled in another order, so two trainings are alike but not equal.",
     ]
     if e.physical_images:
         notes.append(
-            "Images have their channels last here, (N, H, W, C); `data.py` moves the axis once. The "
-            "weights file keeps PyTorch's layout, and `weights.py` turns the axes."
+            "Images have their channels last here, (N, H, W, C); `data.py` moves the axis once. "
+            "The weights file keeps PyTorch's layout, and `weights.py` turns the axes."
         )
-    if e.target == "keras":
-        optimizer = optimizer_of(e.graph)
-        if optimizer.kind == "adam":
-            notes.append(
-                "Keras's Adam adds epsilon to the root before the bias correction, PyTorch's and "
-                "graphstudio's after it. The early steps differ by about epsilon divided by the size "
-                "of the gradients: some 1e-4 of the way after 25 steps at an epsilon of 1e-7."
-            )
-        if "layer.batch_norm" in kinds:
-            notes.append(
-                "Keras's BatchNormalization keeps the biased variance of each batch, graphstudio and "
-                "PyTorch the unbiased one. After training, the moving variance is lower by about 1/n "
-                "(n: samples times pixels of a batch), which shows in evaluation only. Outputs and "
-                "gradients in training mode are equal."
-            )
+    if e.target == "keras" and optimizer_of(e.graph).kind == "adam":
+        notes.append(
+            "Keras's Adam adds epsilon to the root before the bias correction, PyTorch's and "
+            "graphstudio's after it. The early steps differ by about epsilon divided by the size "
+            "of the gradients: some 1e-4 of the way after 25 steps at an epsilon of 1e-7."
+        )
+    if e.target == "keras" and "layer.batch_norm" in kinds:
+        notes.append(
+            "Keras's BatchNormalization keeps the biased variance of each batch, graphstudio and "
+            "PyTorch the unbiased one. After training, the moving variance is lower by about 1/n "
+            "(n: samples times pixels of a batch), which shows in evaluation only. Outputs and "
+            "gradients in training mode are equal."
+        )
     if "layer.dropout" in kinds:
         notes.append("Dropout draws other random numbers in every framework.")
     return notes

@@ -1,9 +1,9 @@
 """What the ``emit_*`` methods of a node may ask of an exporter.
 
-A node's details stand in the node's file: which layer or function of a framework it is, with which
-arguments, and how that layer's variables are filled from the stored weights. What is true of a whole
-target (names, imports, memory layout, training loop) stands in its exporter. The methods get one
-value an input port and return one value, or ``Unsupported``.
+A node's details stand in the node's file: which layer or function of a framework it is, with
+which arguments, and how that layer's variables are filled from the stored weights. What is true of
+a whole target (names, imports, memory layout, training loop) stands in its exporter. The methods
+get one value an input port and return one value, or ``Unsupported``.
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ class Weight:
     axes : tuple of int
         Order of the stored axes in the variable; empty: as stored.
     split : tuple of int
-        Shape in which the stored array is read before its axes are ordered; the axes of ``axes`` that
-        come from one stored axis are joined again afterwards.
+        Shape in which the stored array is read before its axes are ordered; -1 is its first size.
     """
 
     name: str
@@ -90,7 +89,7 @@ def vector(name: str, x: Emitted) -> Weight:
 
 
 def kernel(name: str) -> Weight:
-    """The weight ``(out, in, kh, kw)`` of a convolution for a framework that stores channels last."""
+    """The weight ``(out, in, kh, kw)`` of a convolution for frameworks with channels last."""
     return Weight(name, (2, 3, 1, 0))
 
 
@@ -180,7 +179,7 @@ class Emitter(Protocol):
         ...
 
     def flattenable(self, x: Emitted) -> Emitted:
-        """``x`` as it may be flattened: in logical order, unless all that follows can do without."""
+        """``x`` as it may be flattened: in logical order, unless all that follows needs none."""
         ...
 
     def laid(self, y: Emitted, layout: Layout) -> Emitted:
@@ -205,9 +204,28 @@ def flattened(x: Emitted) -> Layout:
     return Layout(flattened=sizes)
 
 
+_RESERVED = """
+F Layout T_destination activity_regularizer add_loss add_metric add_module add_variable
+add_weight apply args arrays autocast axes batch bfloat16 buffers build build_model call
+call_super_init children cls compile compile_model compute_loss count_params cpu cuda data
+dataclass dataset datasets device double dtype dump_patches entry epoch eval evaluate export
+extra_repr fit forward frozen functools get_buffer get_config get_extra_state get_layer
+get_parameter get_submodule half history identity image_data_format initializers inputs ipu
+keepdims keras l2 label_smoothing layers load_arrays load_data load_state_dict load_weights
+loaders loss losses main make_datasets make_loaders math metrics model modules mtia name
+name_scope named_buffers named_children named_modules named_parameters nn
+non_trainable_variables non_trainable_weights np numpy ops optimizer outputs parameters path
+predict reduction register_backward_hook register_buffer register_forward_hook
+register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+reset_parameters save save_weights seed self serve set_extra_state set_submodule share_memory
+state_dict stateless_call submodules summary tape targets tf to to_empty torch train train_step
+trainable trainable_variables trainable_weights training type values variables weights
+with_name_scope x xpu zero_grad
+"""
+
 # Names that no node may have in exported code: what every script imports or binds, and what the
 # frameworks' base classes define. PyTorch keeps a node's layer as an attribute of that name, and an
 # attribute called "train" would take the place of the method.
-RESERVED_NAMES: frozenset[str] = frozenset(
-    ["F", "Layout", "T_destination", "activity_regularizer", "add_loss", "add_metric", "add_module", "add_variable", "add_weight", "apply", "args", "autocast", "axes", "batch", "bfloat16", "buffers", "build", "build_model", "call", "call_super_init", "children", "cls", "compile", "compute_loss", "count_params", "cpu", "cuda", "data", "dataclass", "device", "double", "dtype", "dump_patches", "epoch", "eval", "evaluate", "export", "extra_repr", "fit", "forward", "functools", "get_buffer", "get_config", "get_extra_state", "get_layer", "get_parameter", "get_submodule", "half", "initializers", "inputs", "ipu", "keras", "label_smoothing", "layers", "load_data", "load_state_dict", "load_weights", "loss", "losses", "main", "make_loaders", "math", "metrics", "model", "modules", "mtia", "name", "name_scope", "named_buffers", "named_children", "named_modules", "named_parameters", "nn", "non_trainable_variables", "non_trainable_weights", "np", "numpy", "ops", "optimizer", "outputs", "parameters", "path", "predict", "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook", "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_module", "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "reset_parameters", "save", "save_weights", "seed", "self", "serve", "set_extra_state", "set_submodule", "share_memory", "state_dict", "stateless_call", "submodules", "summary", "tape", "targets", "tf", "to", "to_empty", "torch", "train", "train_step", "trainable", "trainable_variables", "trainable_weights", "training", "type", "values", "variables", "weights", "with_name_scope", "x", "xpu", "zero_grad"]
-)
+RESERVED_NAMES: frozenset[str] = frozenset(_RESERVED.split())
