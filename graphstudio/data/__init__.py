@@ -1,4 +1,4 @@
-"""Data sources: what a project can learn from, one file each in ``sources/``.
+"""Data sources: what a project can learn from, one file each in ``catalog/``.
 
 Importing this package, listing the sources and describing one loads neither NumPy nor
 scikit-learn, so that the checker and the inspector stay quick; ``load`` brings the arrays.

@@ -103,7 +103,7 @@ def register(cls: S) -> S:
 
 def sources() -> Mapping[str, type[Source]]:
     """All source classes by kind. Read-only."""
-    import graphstudio.data.sources as package  # late: source files import this module
+    import graphstudio.data.catalog as package  # late: source files import this module
 
     package.discover()
     return types.MappingProxyType(_SOURCES)
@@ -171,7 +171,7 @@ def load(
     data = _build(spec).load(spec.split, project_dir, progress or (lambda _what, _share: None))
     if not DataSet.size_of(data.train):
         raise DataError(
-            "the split leaves no sample to train on",
+            Message("the split leaves no sample to train on"),
             Message("Make the validation and test shares smaller."),
         )
     return data

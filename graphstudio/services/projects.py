@@ -73,6 +73,8 @@ def save_project(document: Document, path: Path) -> Path:
         path = path.with_suffix(SUFFIX)
     try:
         file_format.save(document, path)
+    except FormatError as error:
+        raise ProjectError(list(error.problems)) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise ProjectError(

@@ -18,7 +18,7 @@ from typing import IO, cast
 
 import graphstudio
 from graphstudio import i18n
-from graphstudio.nodes.types import Message as Text
+from graphstudio.nodes.types import Message
 from graphstudio.training import files, messages
 from graphstudio.training.messages import Control, Failed, Finished, Start
 
@@ -160,9 +160,9 @@ class TrainingClient:
         failure = Failed(
             reason="died",
             message=i18n.render(
-                Text("the training process ended unexpectedly ({how})", {"how": how})
+                Message("the training process ended unexpectedly ({how})", {"how": how})
             ),
-            hint=i18n.render(Text("Train again; if it happens again, look at the log.")),
+            hint=i18n.render(Message("Train again; if it happens again, look at the log.")),
             details=self.log,
         )
         note_death(Path(self._start.run_dir), failure.message)

@@ -22,7 +22,7 @@ from graphstudio.document import format as file_format
 from graphstudio.document.model import Document, Training
 from graphstudio.ir.check import Checker, CheckFailed
 from graphstudio.ir.graph import Graph
-from graphstudio.nodes.types import Message as Text
+from graphstudio.nodes.types import Message
 from graphstudio.training import files, messages
 from graphstudio.training.controls import Controls
 from graphstudio.training.files import RunInfo
@@ -38,7 +38,7 @@ class RunError(Exception):
     """A run that cannot begin; ``reason_code`` goes into the Failed message."""
 
     def __init__(
-        self, reason_code: str, message: Text, hint: Text | None = None, node: str = ""
+        self, reason_code: str, message: Message, hint: Message | None = None, node: str = ""
     ) -> None:
         self.reason_code, self.message, self.hint, self.node = reason_code, message, hint, node
         super().__init__(str(message))
@@ -67,15 +67,15 @@ class Session:
         document = self._read_document()
         files.write_run(self._dir, self._info)
         graph = _checked(document)
-        self._say(Text("Loading the data"))
+        self._say(Message("Loading the data"))
         samples = self._load_data(document)
-        self._say(Text("Compiling the model"))
+        self._say(Message("Compiling the model"))
         plan = compile_graph(graph, num_threads=self._num_threads)
         self._begin_from_weights(plan)
         if self._controls.abandoned:
             return
         outcome = self._train(plan, graph, samples)
-        self._say(Text("Saving the weights"))
+        self._say(Message("Saving the weights"))
         self._save_weights(plan, outcome)
         if not self._controls.abandoned:
             self._evaluate(plan, graph, samples)
@@ -103,7 +103,7 @@ class Session:
     def _load_data(self, document: Document) -> DataSet:
         folder = Path(self._start.project_dir) if self._start.project_dir else None
 
-        def progress(what: Text, _share: float) -> None:
+        def progress(what: Message, _share: float) -> None:
             self._say(what, throttled=True)
 
         return data.load(document.data, folder, progress)
@@ -117,11 +117,11 @@ class Session:
         except (OSError, ValueError, KeyError) as error:
             raise RunError(
                 "weights",
-                Text(
+                Message(
                     "the weights in '{file}' do not fit this model: {reason}",
                     {"file": path.name, "reason": str(error)[:500]},
                 ),
-                Text("Train from the beginning, or undo the change of the model."),
+                Message("Train from the beginning, or undo the change of the model."),
             ) from error
 
     def _train(self, plan: Plan, graph: Graph, samples: DataSet) -> Outcome:
@@ -160,10 +160,10 @@ class Session:
 
     def _evaluate(self, plan: Plan, graph: Graph, samples: DataSet) -> None:
         def between(_done: int) -> bool:
-            self._say(Text("Evaluating on the held-out samples"), throttled=True)
+            self._say(Message("Evaluating on the held-out samples"), throttled=True)
             return not self._controls.abandoned
 
-        self._say(Text("Evaluating on the held-out samples"))
+        self._say(Message("Evaluating on the held-out samples"))
         result = evaluate_held_out(plan, graph, samples, between=between)
         if result is None:
             return
@@ -201,7 +201,7 @@ class Session:
             )
         )
 
-    def _say(self, what: Text, *, throttled: bool = False) -> None:
+    def _say(self, what: Message, *, throttled: bool = False) -> None:
         now = time.monotonic()
         if not throttled or now - self._said >= _QUIET_S:
             self._said = now
@@ -224,11 +224,11 @@ def _require_supported(training: Training) -> None:
     if len(training.phases) > 1 or phase.steps_per_batch != 1 or phase.schedule is not None:
         raise RunError(
             "unsupported",
-            Text(
+            Message(
                 "this version trains in one phase with one step a batch and no learning-rate "
                 "schedule; the project asks for more"
             ),
-            Text("Leave one phase in the project's training settings."),
+            Message("Leave one phase in the project's training settings."),
         )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from graphstudio import i18n
-from graphstudio.nodes.types import Message as Text
+from graphstudio.nodes.types import Message
 from graphstudio.training import messages
 from graphstudio.training.controls import Controls
 from graphstudio.training.messages import Control, Failed, Preparing, Start, StateChanged
@@ -91,7 +91,7 @@ def main() -> int:
 
 
 def _train(channel: Channel, controls: Controls, start: Start, num_threads: int) -> int:
-    channel.send(Preparing(what=i18n.render(Text("Starting the engine"))))
+    channel.send(Preparing(what=i18n.render(Message("Starting the engine"))))
     session: Session | None = None
     try:
         from graphstudio.training.session import Session
@@ -99,8 +99,8 @@ def _train(channel: Channel, controls: Controls, start: Start, num_threads: int)
         session = Session(start, num_threads, controls, channel.send)
         session.run()
     except MemoryError:
-        message = Text("the computer has not enough memory for this model and batch size")
-        hint = Text("Make the batch size or the layers smaller.")
+        message = Message("the computer has not enough memory for this model and batch size")
+        hint = Message("Make the batch size or the layers smaller.")
         failure = Failed(reason="memory", message=i18n.render(message), hint=i18n.render(hint))
     except Exception as error:
         failure = failure_of(error, Path(start.run_dir))
@@ -117,9 +117,9 @@ def failure_of(error: Exception, run_dir: Path) -> Failed:
     """What to tell the user of an error that ended a run."""
     details = "".join(traceback.format_exception(error))
     reason = getattr(error, "reason_code", "")
-    text: Text | None = getattr(error, "message", None)
-    if isinstance(text, Text):
-        hint: Text | None = getattr(error, "hint", None)
+    text: Message | None = getattr(error, "message", None)
+    if isinstance(text, Message):
+        hint: Message | None = getattr(error, "hint", None)
         return Failed(
             reason=reason or type(error).__name__.removesuffix("Error").lower(),
             message=i18n.render(text),
@@ -127,15 +127,15 @@ def failure_of(error: Exception, run_dir: Path) -> Failed:
             node=getattr(error, "node", "") or "",
         )
     if isinstance(error, OSError):
-        text = Text(
+        text = Message(
             "the run cannot be written to {folder}: {reason}",
             {"folder": str(run_dir), "reason": error.strerror or str(error)},
         )
-        hint = Text("Make room on the disk or save the project elsewhere, then train again.")
+        hint = Message("Make room on the disk or save the project elsewhere, then train again.")
         return Failed(
             reason="disk", message=i18n.render(text), hint=i18n.render(hint), details=details
         )
-    text = Text(
+    text = Message(
         "training ended with an error of the program: {error}", {"error": repr(error)[:500]}
     )
     return Failed(reason="internal", message=i18n.render(text), details=details)

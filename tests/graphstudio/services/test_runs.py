@@ -1,0 +1,103 @@
+"""Run folders: where they lie, and which of them count."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphstudio.services import runs
+from graphstudio.services.projects import ProjectError
+from graphstudio.training import files
+from graphstudio.training.files import RunInfo, write_run
+
+
+def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path) -> None:
+    project = tmp_path / "net.gsproj"
+    made = [runs.new_run(project) for _ in range(4)]
+    assert len(set(made)) == 4
+    assert {path.parent for path in made} == {tmp_path / "net.runs"}
+
+
+def test_a_project_never_saved_has_its_runs_in_the_users_state(own_folders: Path) -> None:
+    made = runs.new_run(None)
+    assert made.is_relative_to(own_folders)
+    write_run(made, RunInfo(status="completed"))
+    assert [run.path for run in runs.list_runs(None)] == [made]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_runs_of_a_read_only_folder_go_to_the_users_data(tmp_path: Path, own_folders: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        assert runs.new_run(tmp_path / "net.gsproj").is_relative_to(own_folders)
+    finally:
+        tmp_path.chmod(stat.S_IRWXU)
+
+
+def test_runs_go_to_the_users_data_where_no_folder_can_be_made(
+    tmp_path: Path, own_folders: Path
+) -> None:
+    (tmp_path / "net.runs").write_text("a file where the folder should be")
+    project = tmp_path / "net.gsproj"
+    made = runs.new_run(project)
+    assert made.is_relative_to(own_folders)
+    write_run(made, RunInfo(status="completed"))
+    assert [run.path for run in runs.list_runs(project)] == [made]
+    other = tmp_path / "elsewhere" / "net.gsproj"
+    assert runs.fallback_dir(other) != runs.fallback_dir(project)
+
+
+def test_a_named_folder_is_used_again_but_foreign_files_are_not_touched(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert runs.new_run(tmp_path / "net.gsproj", out=out) == out
+    write_run(out, RunInfo(status="completed"))
+    (out / files.METRICS).write_text("old")
+    (out / "notes.txt").write_text("mine")
+    runs.new_run(tmp_path / "net.gsproj", out=out)
+    assert [p.name for p in out.iterdir()] == ["notes.txt"]
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / files.PROJECT).write_text("somebody's work")
+    with pytest.raises(ProjectError, match=r"holds 'project\.gsproj' but no run"):
+        runs.new_run(tmp_path / "net.gsproj", out=foreign)
+    assert (foreign / files.PROJECT).read_text() == "somebody's work"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ProjectError, match=f"{tmp_path / 'file'}"):
+        runs.new_run(tmp_path / "net.gsproj", out=tmp_path / "file" / "out")
+
+
+def test_the_latest_weights_are_those_of_the_latest_run_that_has_some(tmp_path: Path) -> None:
+    project = tmp_path / "net.gsproj"
+    folder = runs.runs_dir(project)
+    for name, weights in (("2026-01-01", True), ("2026-01-02", True), ("2026-01-03", False)):
+        (folder / name).mkdir(parents=True)
+        write_run(folder / name, RunInfo(status="completed"))
+        if weights:
+            (folder / name / files.WEIGHTS).write_bytes(b"x")
+    (folder / "not-a-run").mkdir()
+    assert runs.latest_weights(project) == folder / "2026-01-02" / files.WEIGHTS
+    assert len(runs.list_runs(project)) == 3
+    assert runs.latest_weights(tmp_path / "other.gsproj") is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be asked after there")
+def test_a_running_run_without_a_process_has_died(tmp_path: Path) -> None:
+    project = tmp_path / "net.gsproj"
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    for name, pid in (("a", os.getpid()), ("b", child.pid), ("c", 0)):
+        (runs.runs_dir(project) / name).mkdir(parents=True)
+        write_run(runs.runs_dir(project) / name, RunInfo(pid=pid))
+    assert {r.path.name: r.info.status for r in runs.list_runs(project)} == {
+        "a": "running",
+        "b": "died",
+        "c": "died",
+    }
