@@ -17,10 +17,8 @@ def loss_weights(graph: Graph) -> dict[str, float]:
         If there is none.
     """
     chosen = graph.training.phases[0].losses
-    weights = {
-        n.id: float(chosen.get(n.id, 0.0) if chosen else 1.0) for n in graph.with_role("loss")
-    }
-    weights = {k: w for k, w in weights.items() if w != 0.0}
+    losses = [n.id for n in graph.with_role("loss")]
+    weights = {i: float(chosen[i]) if chosen else 1.0 for i in losses if not chosen or i in chosen}
     if not weights:
         hint = Message("Add a loss node, such as CrossEntropy or MSE.")
         raise ExportError([Problem(Message("the graph has no loss to train with"), hint)])
@@ -28,9 +26,9 @@ def loss_weights(graph: Graph) -> dict[str, float]:
 
 
 def judged(graph: Graph) -> list[IRNode]:
-    """Losses that drive the training, then metrics."""
+    """Losses that drive the training, then what is only watched: other losses, and metrics."""
     weights = loss_weights(graph)
-    return [n for n in graph.with_role("loss") if n.id in weights] + list(graph.with_role("metric"))
+    return sorted(graph.with_role("loss", "metric"), key=lambda n: n.id not in weights)
 
 
 def judge_lines(w: Writer, e: Emission, model: str, **named: str) -> None:
@@ -46,34 +44,28 @@ def judge_lines(w: Writer, e: Emission, model: str, **named: str) -> None:
     weights = loss_weights(e.graph)
     given = {e.values[f.node.id].key: f.name for f in e.feeds}
     outputs = {v.key: e.graph.by_id[i].name for i, v in e.outputs.items()}
+    nodes = judged(e.graph)
+    names = given | outputs | {e.values[n.id].key: n.name for n in nodes}
+    driving = [n for n in nodes if n.id in weights]
+    alone = len(driving) == 1 and weights[driving[0].id] == 1.0
+    if alone:
+        names[e.values[driving[0].id].key] = "loss"
     read = {key for s in e.judges.statements for key in s.reads}
-    losses = [e.graph.by_id[i] for i in weights]
-    metrics = list(e.graph.with_role("metric"))
-    names = given | outputs
-    for node in [*losses, *metrics]:
-        names[e.values[node.id].key] = node.name
-    if len(losses) == 1 and weights[losses[0].id] == 1.0:
-        names[e.values[losses[0].id].key] = "loss"
     arguments: tuple[Tree, ...] = (
         *(n.name for n in e.model_inputs),
         *(f"{k}={v}" for k, v in named.items()),
     )
-    targets = [name if key in read else "_" for key, name in outputs.items()]
-    w.put((f"{', '.join(targets)} = {model}", Bracket("(", arguments, ")")))
-    wanted = {n.id for n in [*losses, *metrics]}
-    for s in inlined(e.judges):
-        if s.node.id in wanted:
-            tree: Tree = (f"{names[s.value.key]} = ", s.tree)
-            w.put(tree, node=s.node.id, name_of=names.__getitem__)
-    items: list[Tree] = ['"loss": loss']
-    if names[e.values[losses[0].id].key] != "loss":
-        terms = [
-            names[e.values[n.id].key]
-            if weights[n.id] == 1.0
-            else f"{literal(weights[n.id])} * {names[e.values[n.id].key]}"
-            for n in losses
-        ]
-        w.put(f"loss = {' + '.join(terms)}")
-        items += [f"{literal(n.name)}: {n.name}" for n in losses]
-    items += [f"{literal(n.name)}: {n.name}" for n in metrics]
+    results = [name if key in read else "_" for key, name in outputs.items()]
+    w.put((f"{', '.join(results)} = {model}", Bracket("(", arguments, ")")))
+    for s in sorted(inlined(e.judges), key=lambda s: nodes.index(s.node)):
+        tree: Tree = (f"{names[s.value.key]} = ", s.tree)
+        w.put(tree, node=s.node.id, name_of=names.__getitem__)
+    if not alone:
+        w.put(f"loss = {' + '.join(_term(n, weights[n.id]) for n in driving)}")
+    shown = nodes[1:] if alone else nodes
+    items = ['"loss": loss', *(f"{literal(n.name)}: {n.name}" for n in shown)]
     w.put(("return ", Bracket("{", tuple(items), "}")))
+
+
+def _term(loss: IRNode, weight: float) -> str:
+    return loss.name if weight == 1.0 else f"{literal(weight)} * {loss.name}"

@@ -128,7 +128,10 @@ def outputs_of(e: KerasEmission) -> list[Output]:
     found = [Output(e.graph.by_id[i].name, e.graph.by_id[i]) for i in e.outputs]
     problems: list[Problem] = []
     fields = {f.node.id for f in e.feeds}
+    driving = loss_weights(e.graph)
     for node in judged(e.graph):
+        if node.role == "loss" and node.id not in driving:
+            continue  # Keras has no loss that is only watched
         prediction, target = (s.node if s is not None else "" for s in node.inputs)
         if prediction not in e.outputs or target not in fields:
             message = Message("'{label}' does not compare a layer with a field of the data")
@@ -309,11 +312,6 @@ def _data(files: Files, e: KerasEmission, loader: str, outputs: list[Output]) ->
     data_module(files, loader, {"import numpy as np"}, w)
 
 
-def dict_of(pairs: Sequence[tuple[str, Tree]]) -> Tree:
-    """The code of a dict by name."""
-    return Bracket("{", tuple((f"{literal(name)}: ", value) for name, value in pairs), "}")
-
-
 def _train(files: Files, e: KerasEmission, outputs: list[Output]) -> None:
     training = e.graph.training
     w = Writer()
@@ -394,8 +392,8 @@ def _judges(w: Writer, e: KerasEmission, outputs: list[Output]) -> None:
             w.put((f"{literal(o.name)}: ", constructor(loss), ","), node=loss.id)
     w.put("},")
     if any(weights[loss.id] != 1.0 for _, loss in losses):
-        pairs: list[tuple[str, Tree]] = [(o.name, literal(weights[n.id])) for o, n in losses]
-        w.put(("loss_weights=", dict_of(pairs), ","))
+        items = tuple(f"{literal(o.name)}: {literal(weights[n.id])}" for o, n in losses)
+        w.put(("loss_weights=", Bracket("{", items, "}"), ","))
     if any(o.metrics for o in outputs):
         w.put("metrics={")
         with w.indented():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import keyword
 import re
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from graphstudio.exporters.base import Emission, Feed
-from graphstudio.exporters.writer import Bracket, Tree, Writer, literal
+from graphstudio.exporters.writer import WIDTH, Bracket, Tree, Writer, literal
 from graphstudio.ir.graph import Graph
 from graphstudio.nodes.emit import Snippet
 from graphstudio.nodes.types import Message
@@ -89,11 +90,11 @@ def sorted_imports(statements: Iterable[str]) -> list[str]:
     sections: list[list[str]] = [[], [], []]
     for statement, module in sorted(plain.items(), key=lambda item: item[1].lower()):
         sections[_section(module)].append(statement)
-    for module, names in sorted(members.items(), key=lambda item: item[0].lower()):
-        tree: Tree = (f"from {module} import ", ", ".join(sorted(names, key=_member_key)))
-        line = "".join(str(t) for t in tree)
-        if len(line) > 88:
-            listed = [f"    {n}," for n in sorted(names, key=_member_key)]
+    for module, found in sorted(members.items(), key=lambda item: item[0].lower()):
+        names = sorted(found, key=_member_key)
+        line = f"from {module} import {', '.join(names)}"
+        if len(line) > WIDTH:
+            listed = [f"    {n}," for n in names]
             sections[_section(module)] += [f"from {module} import (", *listed, ")"]
         else:
             sections[_section(module)].append(line)
@@ -168,7 +169,7 @@ def class_name(text: str, taken: Iterable[str] = ()) -> str:
     name = "".join(w[0].upper() + w[1:] for w in words)[:60]
     if not name or not name[0].isalpha() or keyword.iskeyword(name):
         name = "Model" if not name or keyword.iskeyword(name) else f"Model{name}"
-    clashes = {*taken, *dir(__import__("builtins")), "Path", "DataLoader", "TensorDataset", "Means"}
+    clashes = {*taken, *dir(builtins), "Path", "DataLoader", "TensorDataset", "Means"}
     return f"{name}Model" if name in clashes else name
 
 

@@ -269,6 +269,10 @@ class NodeType(ABC):
     def lower(self, b: EngineBuilder, *inputs: Any, **_: Any) -> Any:
         """Express the node in engine ops."""
 
+    def without_noise(self) -> NodeType:
+        """The node with nothing random in it, so that numbers can be compared; itself as a rule."""
+        return self
+
     def summary(self) -> str:
         """The few words shown under the node's title, such as ``32 · 3x3``. No translation."""
         return ""

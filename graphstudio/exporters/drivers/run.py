@@ -53,7 +53,7 @@ def main(target: str, folder: Path, samples: Path, result: Path) -> None:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     # The exported pipeline itself makes the batches, so that its layout is tried as well. Only
     # the training split is shuffled.
-    modules["data"].load_data = lambda: {"validation": arrays}
+    vars(modules["data"])["load_data"] = lambda: {"validation": arrays}
     found = driver.measure(modules, folder / "weights.safetensors", options)
     for name, order in options["channels_last"].items():
         if order:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from graphstudio.nodes.emit import Emitted, Emitter, Snippet, Weight, kernel, pair
 from graphstudio.nodes.shapes import (
@@ -283,9 +284,9 @@ class Conv2D(UnaryNode):
         bias: dict[str, str | Weight] = {"bias": "bias"} if self.use_bias else {}
         return {"kernel": kernel("weight"), **bias}
 
-    def _options(self, *, dilation: str, groups: str, use_bias: str) -> dict[str, object]:
+    def _options(self, *, dilation: str, groups: str, use_bias: str) -> dict[str, Any]:
         """Arguments that are 1 or true in every framework unless given, under its names."""
-        options: dict[str, object] = {}
+        options: dict[str, Any] = {}
         if self.dilation != (1, 1):
             options[dilation] = pair(self.dilation)
         if self.groups != 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from graphstudio.nodes.emit import LOGICAL, Emitted, Emitter, Snippet, Weight, matrix
 from graphstudio.nodes.shapes import known, require_float
@@ -105,20 +106,20 @@ class Dense(UnaryNode):
 
     def emit_pytorch(self, e: Emitter, x: Emitted) -> Emitted:
         weights = {name: name for name in self.parameters(x.type)}
-        options = {} if self.use_bias else {"bias": False}
+        options: dict[str, Any] = {} if self.use_bias else {"bias": False}
         features = known(x.type.shape[-1])
         return e.layer("nn.Linear", features, self.units, weights=weights, **options)(x)
 
     def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
         x = x if x.layout.flattened else e.logical(x)
-        options = {} if self.use_bias else {"use_bias": False}
+        options: dict[str, Any] = {} if self.use_bias else {"use_bias": False}
         features = known(x.type.shape[-1])
         dense = e.layer(_TF_DENSE, features, self.units, weights=self._transposed(x), **options)
         return e.laid(dense(x), LOGICAL)
 
     def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:
         x = x if x.layout.flattened else e.logical(x)
-        options = {} if self.use_bias else {"use_bias": False}
+        options: dict[str, Any] = {} if self.use_bias else {"use_bias": False}
         dense = e.layer("layers.Dense", self.units, weights=self._transposed(x), **options)
         return e.laid(dense(x), LOGICAL)
 

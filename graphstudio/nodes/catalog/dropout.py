@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphstudio.nodes.emit import Emitted, Emitter
 from graphstudio.nodes.spec import Case, ElementwiseNode, EngineBuilder, Value, param, register
@@ -28,6 +28,9 @@ class Dropout(ElementwiseNode):
     cases = (Case(inputs=((4, 6),)), Case(inputs=((2, 3, 4, 4),), params={"rate": 0.0}))
 
     rate: float = param(0.5, low=0.0, high=0.95, doc="Share of the inputs that are set to zero.")
+
+    def without_noise(self) -> Dropout:
+        return replace(self, rate=0.0)
 
     def summary(self) -> str:
         return f"{self.rate:g}"
