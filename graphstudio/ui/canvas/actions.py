@@ -142,37 +142,41 @@ def _selection(view: GraphView) -> list[CanvasAction]:
             id="canvas.before",
             text=Message("Select what feeds it"),
             keys=("[",),
-            method=lambda: view.select_neighbours(forward=False),
+            method=lambda: view.selecting.neighbours(forward=False),
         ),
         a(
             id="canvas.after",
             text=Message("Select what it feeds"),
             keys=("]",),
-            method=lambda: view.select_neighbours(forward=True),
+            method=lambda: view.selecting.neighbours(forward=True),
         ),
         a(
             id="canvas.all_before",
             text=Message("Select everything upstream"),
             keys=("{", "Shift+["),
-            method=lambda: view.select_neighbours(forward=False, far=True),
+            method=lambda: view.selecting.neighbours(forward=False, far=True),
         ),
         a(
             id="canvas.all_after",
             text=Message("Select everything downstream"),
             keys=("}", "Shift+]"),
-            method=lambda: view.select_neighbours(forward=True, far=True),
+            method=lambda: view.selecting.neighbours(forward=True, far=True),
         ),
         *(
             a(id=f"canvas.go_{name.lower()}", text=text, keys=(f"Alt+{name}",), method=method)
             for name, text, method in (
-                ("Left", Message("Go to the node on the left"), lambda: view.select_towards(-1, 0)),
+                (
+                    "Left",
+                    Message("Go to the node on the left"),
+                    lambda: view.selecting.towards(-1, 0),
+                ),
                 (
                     "Right",
                     Message("Go to the node on the right"),
-                    lambda: view.select_towards(1, 0),
+                    lambda: view.selecting.towards(1, 0),
                 ),
-                ("Up", Message("Go to the node above"), lambda: view.select_towards(0, -1)),
-                ("Down", Message("Go to the node below"), lambda: view.select_towards(0, 1)),
+                ("Up", Message("Go to the node above"), lambda: view.selecting.towards(0, -1)),
+                ("Down", Message("Go to the node below"), lambda: view.selecting.towards(0, 1)),
             )
         ),
     ]
@@ -278,6 +282,6 @@ def _navigation(view: GraphView) -> list[CanvasAction]:
             text=Message("Minimap"),
             keys=("Ctrl+M",),
             method=view.toggle_minimap,
-            checked=lambda: view.minimap.isVisibleTo(view),
+            checked=lambda: view.minimap.wanted,
         ),
     ]

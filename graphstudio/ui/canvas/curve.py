@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QPainterPath
@@ -28,10 +29,11 @@ def cubic(a: Point, b: Point) -> Cubic:
 
 def cubics(points: Sequence[Point]) -> list[Cubic]:
     """One curve between each two neighbours; inner points are reroute dots."""
-    return [cubic(a, b) for a, b in zip(points, points[1:], strict=False)]
+    return [cubic(a, b) for a, b in pairwise(points)]
 
 
 def point_at(c: Cubic, t: float) -> Point:
+    """Point of the curve at parameter ``t``, 0 to 1."""
     s = 1.0 - t
     k0, k1, k2, k3 = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
     return (
@@ -41,10 +43,12 @@ def point_at(c: Cubic, t: float) -> Point:
 
 
 def polyline(c: Cubic, steps: int = _STEPS) -> list[Point]:
+    """Points along the curve, both ends included."""
     return [point_at(c, i / steps) for i in range(steps + 1)]
 
 
 def path_of(curves: Sequence[Cubic]) -> QPainterPath:
+    """Curves that follow each other, as a path to draw."""
     path = QPainterPath(QPointF(*curves[0][0]))
     for _, b, c, d in curves:
         path.cubicTo(QPointF(*b), QPointF(*c), QPointF(*d))
@@ -61,7 +65,7 @@ def control_rect(curves: Sequence[Cubic]) -> QRectF:
 def distance(line: Sequence[Point], x: float, y: float) -> float:
     """Distance from a point to a polyline."""
     best = float("inf")
-    for (ax, ay), (bx, by) in zip(line, line[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(line):
         dx, dy = bx - ax, by - ay
         length = dx * dx + dy * dy
         t = 0.0 if length == 0 else max(0.0, min(1.0, ((x - ax) * dx + (y - ay) * dy) / length))
@@ -72,7 +76,7 @@ def distance(line: Sequence[Point], x: float, y: float) -> float:
 
 def crosses(line: Sequence[Point], a: Point, b: Point) -> bool:
     """True if the segment ``a``-``b`` cuts the polyline."""
-    return any(_cut(p, q, a, b) for p, q in zip(line, line[1:], strict=False))
+    return any(_cut(p, q, a, b) for p, q in pairwise(line))
 
 
 def _side(p: Point, q: Point, r: Point) -> float:

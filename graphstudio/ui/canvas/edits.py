@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QMimeData, QPointF, QRectF, QTimer
@@ -12,7 +12,7 @@ from PySide6.QtGui import QGuiApplication
 from graphstudio.document import commands
 from graphstudio.document.changes import AddNode, AddWire, Change, PutFrame, RemoveWire
 from graphstudio.document.layout import Box, Edge, arrange
-from graphstudio.document.model import Frame, Wire, new_id
+from graphstudio.document.model import Wire
 from graphstudio.i18n import tr
 from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import Message
@@ -55,7 +55,7 @@ class Edits:
             self._end_burst()
         return bool(command[1]) and self._project.push(command, merge=merge)
 
-    # -- adding --------------------------------------------------------------------------------
+    # -- adding ------------------------------------------------------------------------------
 
     def add(
         self,
@@ -123,7 +123,7 @@ class Edits:
     ) -> list[Change]:
         """Shift what lies behind the wire to the right if the node would touch it."""
         item = self._scene.nodes.get(node_id)
-        width = self._view.width_of(what) if fresh or item is None else item.face.width
+        width = self._view.adding.width_of(what) if fresh or item is None else item.face.width
         target = self._scene.nodes[key[0]]
         needed = pos[0] + width + GAP / 2 - target.pos().x()
         if needed <= 0 or pos[0] > target.pos().x() + target.face.width:
@@ -143,7 +143,7 @@ class Edits:
         )
         return list(changes)
 
-    # -- wires -----------------------------------------------------------------------------------
+    # -- wires -------------------------------------------------------------------------------
 
     def connect(
         self, pairs: Sequence[tuple[End, End]], *, instead_of: Sequence[WireKey] = ()
@@ -170,7 +170,7 @@ class Edits:
         nodes = self._scene.graph.nodes
         order = sorted(ids, key=lambda n: (nodes[n].position[0], nodes[n].position[1]))
         pairs: list[tuple[End, End]] = []
-        for before, after in zip(order, order[1:], strict=False):
+        for before, after in pairwise(order):
             source = first_output(self._scene, before)
             if source is None:
                 continue
@@ -187,13 +187,14 @@ class Edits:
         else:
             self._view.status_message.emit(tr("None of these can be connected in this order."))
 
-    # -- copying ---------------------------------------------------------------------------------
+    # -- copying -----------------------------------------------------------------------------
 
-    def copy(self, ids: Iterable[str]) -> bool:
-        ids = sorted(ids)
-        if not ids:
+    def copy(self, ids: Iterable[str], frames: Iterable[str] = ()) -> bool:
+        """Put nodes and frames on the clipboard; False if there are none."""
+        ids, frames = sorted(ids), sorted(frames)
+        if not ids and not frames:
             return False
-        text = commands.copy(self._doc, self._graph_id, ids)
+        text = commands.copy(self._doc, self._graph_id, ids, frames=frames)
         data = QMimeData()
         data.setText(text)
         data.setData(GRAPH_MIME, QByteArray(text.encode()))
@@ -211,7 +212,7 @@ class Edits:
         )
         try:
             command = commands.paste(self._doc, self._graph_id, raw, pos, keep_inputs=keep_inputs)
-        except ValueError:  # any text may be on the clipboard
+        except commands.ClipboardError:  # any text may be on the clipboard
             self._view.status_message.emit(tr("The clipboard holds no nodes."))
             return
         if self._push(command):
@@ -224,7 +225,7 @@ class Edits:
             if self._push(command):
                 self._select(added(command[1]))
 
-    # -- removing ----------------------------------------------------------------------------------
+    # -- removing ----------------------------------------------------------------------------
 
     def delete(
         self,
@@ -250,7 +251,7 @@ class Edits:
         changes += [PutFrame(self._graph_id, f, None) for f in frames if f in graph.frames]
         self._push((name, changes))
 
-    # -- moving --------------------------------------------------------------------------------------
+    # -- moving ------------------------------------------------------------------------------
 
     def move(
         self,
@@ -268,9 +269,7 @@ class Edits:
             name, moved = commands.move_nodes(self._doc, self._graph_id, dict(positions))
             changes += moved
         for frame_id, rect in frames.items():
-            frame = self._scene.graph.frames.get(frame_id)
-            if frame is not None:
-                changes.append(_put(self._graph_id, frame, rect))
+            changes += commands.move_frame(self._doc, self._graph_id, frame_id, _tuple(rect))[1]
         return name, changes
 
     def nudge(self, ids: Iterable[str], dx: float, dy: float) -> None:
@@ -343,11 +342,11 @@ class Edits:
                     if n in positions:
                         rect.moveTo(*positions[n])
                     rects.append(rect)
-                frame = self._scene.graph.frames[frame_id]
-                changes.append(_put(self._graph_id, frame, frame_rect(rects)))
+                rect = _tuple(frame_rect(rects))
+                changes += commands.move_frame(self._doc, self._graph_id, frame_id, rect)[1]
         self._push((Message("Arrange"), changes))
 
-    # -- fields ----------------------------------------------------------------------------------------
+    # -- fields ------------------------------------------------------------------------------
 
     def rename(self, node_id: str, label: str) -> None:
         self._push(commands.rename(self._doc, self._graph_id, node_id, label))
@@ -355,8 +354,7 @@ class Edits:
     def rename_frame(self, frame_id: str, title: str) -> None:
         frame = self._scene.graph.frames.get(frame_id)
         if frame is not None:
-            changed = dataclasses.replace(frame, title=title)
-            self._push((Message("Rename frame"), [PutFrame(self._graph_id, frame_id, changed)]))
+            self._push(commands.set_frame(self._doc, self._graph_id, frame_id, title=title))
 
     def toggle_bypass(self, ids: Iterable[str]) -> None:
         """Bypass all, or none if all are bypassed. Says why where a node cannot be bypassed."""
@@ -384,20 +382,17 @@ class Edits:
         rects = [self._scene.nodes[n].body_rect() for n in ids]
         if not rects:
             return None
-        rect = frame_rect(rects)
-        frame = Frame(
-            id=new_id(),
-            title=tr("Frame"),
-            rect=(rect.left(), rect.top(), rect.width(), rect.height()),
+        command = commands.add_frame(
+            self._doc, self._graph_id, _tuple(frame_rect(rects)), title=tr("Frame")
         )
-        pushed = self._push((Message("Add frame"), [PutFrame(self._graph_id, frame.id, frame)]))
-        return frame.id if pushed else None
+        if not self._push(command):
+            return None
+        return next(c.frame_id for c in command[1] if isinstance(c, PutFrame))
 
-    # -- helpers -----------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------
 
     def _select(self, ids: Iterable[str]) -> None:
-        self._view.clear_selection()
-        self._project.select(ids)
+        self._view.selecting.only(ids)
 
     def _reach(self, starts: Iterable[str], *, forward: bool) -> set[str]:
         return reach(self._scene, starts, forward=forward)
@@ -446,9 +441,8 @@ def frame_rect(rects: Sequence[QRectF]) -> QRectF:
     return rect.adjusted(-_FRAME_PAD, -_FRAME_PAD - HEADER, _FRAME_PAD, _FRAME_PAD)
 
 
-def _put(graph_id: str, frame: Frame, rect: QRectF) -> PutFrame:
-    place = (rect.left(), rect.top(), rect.width(), rect.height())
-    return PutFrame(graph_id, frame.id, dataclasses.replace(frame, rect=place))
+def _tuple(rect: QRectF) -> tuple[float, float, float, float]:
+    return (rect.left(), rect.top(), rect.width(), rect.height())
 
 
 def _role(type_id: str) -> str:

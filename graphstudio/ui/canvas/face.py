@@ -235,8 +235,9 @@ def paint_node(
     painter.drawRoundedRect(body, RADIUS, RADIUS)
 
     icon = QRectF(10.0, 7.0, 16.0, 16.0)
-    has_icon = small and style.draw_icon(painter, face.type_id, icon, scale * dpr)
-    painter.setPen(style.title)
+    ink = style.text if face.bypass else style.title
+    has_icon = small and style.draw_icon(painter, face.type_id, icon, scale * dpr, ink)
+    painter.setPen(ink)
     painter.setFont(style.title_font)
     painter.drawStaticText(
         QPointF(33.0 if has_icon else 12.0, (HEADER - face.title.height) / 2), face.title.static

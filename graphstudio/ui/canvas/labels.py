@@ -71,6 +71,7 @@ def _meet(a: Box, b: Box) -> bool:
 
 
 def box_of(rect: QRectF) -> Box:
+    """A rectangle as plain numbers."""
     return (rect.left(), rect.top(), rect.right(), rect.bottom())
 
 

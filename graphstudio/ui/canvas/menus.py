@@ -167,14 +167,19 @@ def _port_menu(view: GraphView, menu: QMenu, hit: Hit, pos: QPointF) -> None:
             lambda: view.open_search(pos + QPointF(-240, -40), connect_to=end),
             "plus",
         )
-    wires = view.wires_of_port(hit.node, name, is_output)
+    wires = view.selecting.wires_of_port(hit.node, name, is_output)
     action = _add(menu, view, tr("Disconnect"), lambda: view.edits.disconnect(sorted(wires)), "cut")
     action.setEnabled(bool(wires))
 
 
 def _frame_menu(view: GraphView, menu: QMenu, hit: Hit) -> None:
     _add(menu, view, tr("Rename"), lambda: view.rename_frame(hit.frame), "rename", "F2")
-    _add(menu, view, tr("Select its nodes"), lambda: view.select_frame_nodes(hit.frame))
+    _add(
+        menu,
+        view,
+        tr("Select its nodes"),
+        lambda: view.selecting.only(view.graph_scene.children_of(hit.frame)),
+    )
     _add(
         menu,
         view,

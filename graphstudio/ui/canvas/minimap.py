@@ -27,6 +27,8 @@ class Minimap(QWidget):
         self._view = view
         self._picture: QPixmap | None = None
         self._area = QRectF()
+        self.wanted = True
+        """False if the user has switched it off."""
         self.retranslate()
 
     def sizeHint(self) -> QSize:
@@ -39,8 +41,32 @@ class Minimap(QWidget):
     def invalidate(self) -> None:
         """The graph has changed: paint the picture again when it is next shown."""
         self._picture = None
-        if self.isVisible():
-            self.update()
+        self.view_moved()
+
+    def set_wanted(self, wanted: bool) -> None:
+        """Switch the minimap on or off."""
+        self.wanted = wanted
+        self.view_moved()
+
+    def view_moved(self) -> None:
+        """Show the part now in view; hide while that is everything."""
+        content = self._view.graph_scene.content_rect()
+        needed = not content.isEmpty() and not self._view.visible_rect().contains(content)
+        self.setVisible(self.wanted and needed)
+        self.update()
+
+    def put_in_corner(self) -> None:
+        """Take the lower right corner of the view, smaller in a small view."""
+        size, view = self.sizeHint(), self._view
+        if view.width() < 3 * size.width() or view.height() < 3 * size.height():
+            size = size / 1.5
+        self.setGeometry(
+            view.width() - size.width() - 12,
+            view.height() - size.height() - 12,
+            size.width(),
+            size.height(),
+        )
+        self.invalidate()
 
     def _map(self) -> tuple[float, QPointF]:
         """Scale from scene to widget, and where the scene's origin lies in the widget."""

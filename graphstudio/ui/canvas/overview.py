@@ -219,6 +219,7 @@ def _paint_fine(painter: QPainter, item: NodeItem, scale: float, style: CanvasSt
     """A node far out: a box in its category's colour with icon and caption at readable size."""
     face, rect = item.face, item.body_rect()
     color = mix(face.color, style.canvas, 0.55) if face.bypass else face.color
+    ink = style.text if face.bypass else style.title
     if item.state.dimmed:
         painter.setOpacity(0.35)
     painter.setPen(QPen(mix(color, style.canvas, 0.45), 1.0 / scale))
@@ -232,7 +233,7 @@ def _paint_fine(painter: QPainter, item: NodeItem, scale: float, style: CanvasSt
     top = 0.0
     if height > 34 and width > 44:
         caption = style.line(item.node.label, "caption", width - 8)
-        painter.setPen(style.title)
+        painter.setPen(ink)
         painter.setFont(style.caption_font)
         top = caption.height + 2
         painter.drawStaticText(
@@ -241,7 +242,7 @@ def _paint_fine(painter: QPainter, item: NodeItem, scale: float, style: CanvasSt
     side = min(18.0, height - top - 4, width - 4)
     if side >= 8:
         box = QRectF((width - side) / 2, (height - top - side) / 2 + 0.5, side, side)
-        style.draw_icon(painter, face.type_id, box, dpr)
+        style.draw_icon(painter, face.type_id, box, dpr, ink)
     painter.restore()
     if item.state.dimmed:
         painter.setOpacity(1.0)

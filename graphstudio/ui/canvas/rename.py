@@ -65,9 +65,9 @@ class RenameEditor(QLineEdit):
         if event.reason() != Qt.FocusReason.PopupFocusReason:
             self._finish(keep=True)
 
-    def close_editor(self) -> None:
-        """Drop what was typed."""
-        self._finish(keep=False)
+    def commit(self) -> None:
+        """Close, and keep what was typed."""
+        self._finish(keep=True)
 
     def _finish(self, *, keep: bool) -> None:
         done, self._done = self._done, None

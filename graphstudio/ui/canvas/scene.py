@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from PySide6.QtCore import QPointF, QRectF, QTimer, Signal
+from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsScene
 
 from graphstudio.document.model import ChangeSet, GraphRecord, Node
@@ -162,6 +162,13 @@ class GraphScene(QGraphicsScene):
                 rect = rect.united(frame.body_rect())
         return rect
 
+    def nodes_in(self, rect: QRectF) -> frozenset[str]:
+        """Nodes whose body meets a rectangle."""
+        found = self.items(rect, Qt.ItemSelectionMode.IntersectsItemBoundingRect)
+        return frozenset(
+            i.node.id for i in found if isinstance(i, NodeItem) and i.body_rect().intersects(rect)
+        )
+
     def children_of(self, frame_id: str) -> list[str]:
         """Nodes that lie wholly inside a frame."""
         inside = self.frames[frame_id].body_rect()
@@ -177,7 +184,7 @@ class GraphScene(QGraphicsScene):
 
     def end_preview(self, node_ids: Iterable[str]) -> None:
         """Show these nodes where the document has them."""
-        ids = [n for n in node_ids if n in self.nodes]
+        ids = [n for n in node_ids if n in self.nodes and n in self.graph.nodes]
         for node_id in ids:
             self.nodes[node_id].setPos(*self.graph.nodes[node_id].position)
         self._reroute(ids)

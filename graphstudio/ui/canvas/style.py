@@ -55,6 +55,7 @@ def mix(a: QColor, b: QColor, share: float) -> QColor:
 
 
 def faded(color: QColor, alpha: float) -> QColor:
+    """``color`` with an opacity between 0 and 1."""
     out = QColor(color)
     out.setAlphaF(alpha)
     return out
@@ -165,9 +166,16 @@ class CanvasStyle:
             self._icons[key] = tinted_svg(("icons", "nodes", f"{type_id}.svg"), size, tint)
         return self._icons[key]
 
-    def draw_icon(self, painter: QPainter, type_id: str, rect: QRectF, scale: float) -> bool:
+    def draw_icon(
+        self,
+        painter: QPainter,
+        type_id: str,
+        rect: QRectF,
+        scale: float,
+        color: QColor | None = None,
+    ) -> bool:
         """Paint a type's icon into ``rect``; ``scale`` is device pixels a unit. False: no icon."""
-        pixmap = self.icon(type_id, rect.width() * scale)
+        pixmap = self.icon(type_id, rect.width() * scale, color)
         if pixmap is None:
             return False
         painter.drawPixmap(rect, pixmap, QRectF(pixmap.rect()))
@@ -198,7 +206,7 @@ def tinted_svg(parts: tuple[str, ...], size: int, color: QColor) -> QPixmap | No
 def paint_badge(
     painter: QPainter, style: CanvasStyle, kind: str, center: QPointF, r: float
 ) -> None:
-    """Mark of a problem: round with ``!`` for an error, a triangle for a warning, a bar if blocked.
+    """Mark of a problem: ``!`` in a circle or (a warning) a triangle, three dots when blocked.
 
     The three differ in outline, so that no one has to tell them apart by colour.
     """

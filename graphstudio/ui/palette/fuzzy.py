@@ -44,7 +44,7 @@ def _words(text: str) -> list[str]:
 
 
 def _scattered(q: str, t: str) -> float:
-    """Letters of ``q`` in order within ``t``: better the closer together. The first must lead a word."""
+    """Letters of ``q`` in order in ``t``, from the start of a word: better the closer together."""
     at = next((i for i, c in enumerate(t) if c == q[0] and (i == 0 or not t[i - 1].isalnum())), -1)
     if at < 0 or len(q) > len(t):
         return 0.0

@@ -98,12 +98,12 @@ class Connect(Gesture):
             node, port = self._hover
             self._end = self.scene.nodes[node].port_pos(port, self._seek_output)
         if self._reason is not None and self._hover is not None:
-            self.view.show_tip(tr("Cannot connect"), [render(self._reason)], pointer.view, bad=True)
+            self.view.hovering.tip(tr("Cannot connect"), [render(self._reason)], pointer.view)
         elif self._concern is not None:
             lines = [render(self._concern), tr("You can connect it all the same and mend it then.")]
-            self.view.show_tip(tr("Will not fit yet"), lines, pointer.view, bad=True)
+            self.view.hovering.tip(tr("Will not fit yet"), lines, pointer.view)
         else:
-            self.view.hide_tip()
+            self.view.hovering.hide()
 
     def _end_at(self, hit) -> End | None:
         """The port that a drop here would mean."""
@@ -162,7 +162,7 @@ class Connect(Gesture):
         hover, reason = self._hover, self._reason
         self.cancel()
         if not self.dragging:
-            self.view.select_wire(self._moved[0])
+            self.view.selecting.wire(self._moved[0])
             return True
         if hover is not None:
             self._drop_on(hover, reason)
@@ -200,7 +200,7 @@ class Connect(Gesture):
 
     def cancel(self) -> None:
         self._set_hover(None)
-        self.view.hide_tip()
+        self.view.hovering.hide()
         for item in self.scene.nodes.values():
             if item.state.legal or item.state.dimmed:
                 item.state.legal = frozenset()

@@ -31,7 +31,7 @@ class Move(Gesture):
     def _press_selection(self) -> None:
         """Blender's rules: a press selects at once, unless the thing is selected already."""
         if self.hit.frame:
-            self.view.select_frame(
+            self.view.selecting.frame(
                 self.hit.frame, add=self.start.held(Qt.KeyboardModifier.ShiftModifier)
             )
             return
@@ -41,8 +41,7 @@ class Move(Gesture):
         if self.start.held(Qt.KeyboardModifier.ShiftModifier):
             self.project.select(chosen | {node})
         elif node not in chosen:
-            self.view.clear_selection()
-            self.project.select({node})
+            self.view.selecting.only({node})
         else:
             self._narrow = True  # a click without a drag leaves only this one selected
 
@@ -74,7 +73,7 @@ class Move(Gesture):
         if self._toggle and self.hit.node:
             self.project.select(self.project.selection | {self.hit.node})
         ids = set(self.project.selection) if not self.hit.frame else set()
-        frames = set(self.view.selected_frames)
+        frames = set(self.view.selecting.frames)
         if not self.hit.frame and self.hit.node not in ids:
             ids.add(self.hit.node)
         for frame_id in frames:
@@ -130,8 +129,7 @@ class Move(Gesture):
         if self._toggle and node:
             self.project.select(self.project.selection ^ {node})
         elif self._narrow:
-            self.view.clear_selection()
-            self.project.select({node})
+            self.view.selecting.only({node})
 
     def _land(self) -> None:
         self.view.overview.lift(frozenset())

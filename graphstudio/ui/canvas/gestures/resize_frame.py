@@ -19,7 +19,7 @@ class ResizeFrame(Gesture):
         super().__init__(view, start, hit)
         self._before = self.scene.frames[hit.frame].body_rect()
         self._rect = QRectF(self._before)
-        view.select_frame(hit.frame)
+        view.selecting.frame(hit.frame)
 
     def move(self, pointer: Pointer) -> None:
         if not self.began(pointer):
