@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import heapq
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -212,11 +212,7 @@ class Checker:
 
     def _put_state(self, node_id: str, state: NodeState) -> None:
         old = self._states.get(node_id)
-        if (
-            old is None
-            or old.spec.role != state.spec.role
-            or (old.report.num_parameters > 0) != (state.report.num_parameters > 0)
-        ):
+        if old is None or old.spec.role != state.spec.role:
             self._parts_stale = True
         self._states[node_id] = state
         self._reports[node_id] = state.report
@@ -242,15 +238,17 @@ class Checker:
 
     def _propagate(self, dirty: Iterable[str]) -> None:
         """Evaluate nodes in order, and those behind a node whose outcome has changed."""
-        place, states, topology = self._place, self._states, self._topology
-        heap = sorted(place[n] for n in dirty)
-        queued = set(heap)
-        while heap:
-            index = heapq.heappop(heap)
-            queued.discard(index)
-            node_id = self._order[index]
+        states, topology, inputs = self._states, self._topology, self._topology.inputs
+        pending = set(dirty)
+        first = min((self._place[n] for n in pending), default=0)
+        for node_id in itertools.islice(self._order, first, None):
+            if not pending:
+                break
+            if node_id not in pending:
+                continue
+            pending.discard(node_id)
             old = states[node_id]
-            wires = topology.inputs[node_id]
+            wires, leaving = inputs[node_id], topology.outputs[node_id]
             if node_id in self._cyclic:
                 cause = (node_id, old.record.label)
                 new = NodeState(
@@ -263,15 +261,11 @@ class Checker:
                     wires,
                     states,
                     self._data,
-                    connected=bool(wires or topology.outputs[node_id]),
+                    connected=bool(wires or leaving),
                 )
             self._put_state(node_id, new)
             if new.output_types != old.output_types or new.cause != old.cause:
-                for consumer in topology.consumers(node_id):
-                    following = place[consumer]
-                    if following not in queued and following > index:
-                        queued.add(following)
-                        heapq.heappush(heap, following)
+                pending.update([target for target, _ in leaving])
 
     def _neighbourhood(self, nodes: Iterable[str]) -> set[str]:
         around = set(nodes)

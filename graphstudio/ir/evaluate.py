@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,6 @@ from graphstudio.nodes.types import CutWire, Message, SetParam, ShapeError, Tens
 Cause = tuple[str, str]
 """Id and label of a node at fault, because of which another cannot be checked."""
 
-ITEM_BYTES = {"float32": 4, "int64": 8, "bool": 1}
 BLOCK_PREFIX = "block."
 NO_REPORT = NodeReport()
 
@@ -31,10 +29,10 @@ class Spec:
     outputs: tuple[Port, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
-
-    @property
-    def role(self) -> str:
-        return self.node.role if self.node is not None else ""
+    role: str = ""
+    """The node's role; empty if it cannot be made."""
+    trainable: bool = False
+    """True for types that have weights."""
 
 
 @dataclass(slots=True)
@@ -92,7 +90,9 @@ def make_spec(record: Node) -> Spec:
         # ports of the default, so that existing wires are not called wrong as well
         plain = cls()
         return Spec(None, plain.input_ports(), plain.output_ports(), found, warnings)
-    return Spec(node, node.input_ports(), node.output_ports(), (), warnings)
+    trainable = cls.parameters is not NodeType.parameters
+    inputs, outputs = node.input_ports(), node.output_ports()
+    return Spec(node, inputs, outputs, (), warnings, node.role, trainable)
 
 
 def about(record: Node, problem: Message) -> Message:
@@ -157,6 +157,9 @@ def evaluate(
     assert node is not None  # a spec without a node has problems
     if not connected:
         return _unconnected(record, spec, node)
+    only = _only_input(spec, wires, states)
+    if only is not None:
+        return _infer(record, spec, node, (only,), data)
     inputs, problems, cause = _gather(record, spec, wires, states)
     if problems:
         return NodeState(
@@ -215,14 +218,9 @@ def _infer(
                 diagnostics=(refused, *diagnostics),
             )
         return NodeState(record, spec, inputs, output_types, None, diagnostics, NodeReport(by_port))
-    if node.role in ("input", "target"):
+    if spec.role == "input" or spec.role == "target":
         diagnostics = (*input_problems(record, node, output_types[0], data), *diagnostics)
-    num_parameters = num_bytes = 0
-    for shape in node.parameters(*inputs).values():
-        num_parameters += math.prod(shape)
-    for t in output_types:
-        num_bytes += (t.sample_size or 0) * ITEM_BYTES[t.dtype]
-    report = NodeReport(by_port, num_parameters, node.num_flops(inputs, output_types), num_bytes)
+    report = NodeReport(by_port, inputs, node)
     return NodeState(record, spec, inputs, output_types, None, diagnostics, report)
 
 
@@ -274,8 +272,26 @@ def _unconnected(record: Node, spec: Spec, node: NodeType) -> NodeState:
     if spec.inputs:
         return NodeState(record, spec, (None,) * len(spec.inputs), None, None, diagnostics)
     output = node.infer()
-    report = NodeReport(output_types={spec.outputs[0].name: output})
+    report = NodeReport({spec.outputs[0].name: output}, (), node)
     return NodeState(record, spec, (), (output,), None, diagnostics, report)
+
+
+def _only_input(
+    spec: Spec, wires: Mapping[str, Wire], states: Mapping[str, NodeState]
+) -> TensorType | None:
+    """The input type of a unary layer whose wire is right: most nodes of most graphs.
+
+    ``_gather`` would find the same; this keeps an edit that reaches all of 1,000 nodes short.
+    """
+    if spec.role != "layer" or len(spec.inputs) != 1 or len(wires) != 1:
+        return None
+    wire = wires.get(spec.inputs[0].name)
+    if wire is None:
+        return None
+    source = states[wire.source]
+    if source.spec.role != "layer" and source.spec.role != "input":
+        return None
+    return source.report.output_types.get(wire.source_port)
 
 
 def _gather(
@@ -353,10 +369,11 @@ def _bad_wire(record: Node, port: str, problem: Message, code: str) -> Diagnosti
 
 def role_problem(source: NodeState, target: Node, spec: Spec, port: str) -> Message | None:
     """Why this kind of output cannot feed this kind of input, whatever the shapes, or None."""
+    given = source.spec.role
+    if spec.role == "layer" and (given == "layer" or given == "input"):
+        return None
     giver, taker = source.spec.node, spec.node
     if giver is None or taker is None:
-        return None
-    if taker.role == "layer" and (giver.role == "layer" or giver.role == "input"):
         return None
     names = {"source": source.record.label, "target": target.label}
     if giver.role in ("loss", "metric"):

@@ -126,7 +126,7 @@ def model_problems(states: States, members: set[str], num_errors: int) -> Iterat
             Message("the graph has no loss, so there is nothing to train towards"),
             Message("Add a CrossEntropy or MSE node and wire a prediction and a Target to it."),
         )
-    elif not num_errors and not any(states[n].report.num_parameters for n in members):
+    elif not num_errors and not any(states[n].spec.trainable for n in members):
         yield _project(
             "nothing-to-train",
             Message("the model has no trainable parameters"),
@@ -235,7 +235,7 @@ def part_warnings(
     if losses:
         trained = topology.reach(losses, forward=False)
         for n in members - trained:
-            if states[n].report.num_parameters:
+            if states[n].spec.trainable:
                 found[n] = (
                     *found.get(n, ()),
                     _warning(

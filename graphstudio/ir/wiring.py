@@ -38,17 +38,24 @@ def legal_targets(source: End, topology: Topology, states: States) -> dict[End, 
     if giver is None:
         return {}
     before = topology.reach([source[0]], forward=False)
+    loop = Message(
+        "the wire would close a cycle: '{node}' already depends on this node",
+        {"node": giver.record.label},
+    )
+    easy = giver.spec.role in ("layer", "input")
     found: dict[End, Message | None] = {}
     for node_id, taker in states.items():
-        closed = _SAME_NODE if node_id == source[0] else None
-        if closed is None and node_id in before:
-            closed = _cycle(giver, taker)
+        if node_id in before:
+            reason: Message | None = _SAME_NODE if node_id == source[0] else loop
+        elif easy and taker.spec.role == "layer":
+            reason = None
+        else:
+            for port in taker.spec.inputs:
+                problem = role_problem(giver, taker.record, taker.spec, port.name)
+                found[node_id, port.name] = problem
+            continue
         for port in taker.spec.inputs:
-            found[node_id, port.name] = (
-                closed
-                if closed is not None
-                else role_problem(giver, taker.record, taker.spec, port.name)
-            )
+            found[node_id, port.name] = reason
     return found
 
 
@@ -58,12 +65,17 @@ def legal_sources(target: End, topology: Topology, states: States) -> dict[End, 
     if taker is None:
         return {}
     behind = topology.reach([target[0]], forward=True)
+    loop = Message(
+        "the wire would close a cycle: this node already depends on '{node}'",
+        {"node": taker.record.label},
+    )
+    easy = taker.spec.role == "layer"
     found: dict[End, Message | None] = {}
     for node_id, giver in states.items():
-        if node_id == target[0]:
-            reason: Message | None = _SAME_NODE
-        elif node_id in behind:
-            reason = _cycle(giver, taker)
+        if node_id in behind:
+            reason: Message | None = _SAME_NODE if node_id == target[0] else loop
+        elif easy and giver.spec.role == "layer":
+            reason = None
         else:
             reason = role_problem(giver, taker.record, taker.spec, target[1])
         for port in giver.spec.outputs:

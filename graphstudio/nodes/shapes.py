@@ -117,11 +117,11 @@ def resolve_pads(
     if padding == "explicit":
         top, bottom, left, right = pads
         return (top, bottom), (left, right)
-    height, width = (
-        same_pads(known(n), k, stride=s, dilation=d)
-        for n, k, s, d in zip(x.shape[2:], kernel_size, stride, dilation, strict=True)
+    height, width = known(x.shape[2]), known(x.shape[3])
+    return (
+        same_pads(height, kernel_size[0], stride=stride[0], dilation=dilation[0]),
+        same_pads(width, kernel_size[1], stride=stride[1], dilation=dilation[1]),
     )
-    return height, width
 
 
 def keras_padding(
@@ -143,7 +143,7 @@ def window_output(
     size: int, kernel: int, *, stride: int = 1, pads: tuple[int, int] = (0, 0), dilation: int = 1
 ) -> int:
     """Positions of a sliding window along one axis; zero or less if it does not fit."""
-    return (size + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
+    return (size + pads[0] + pads[1] - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def window_shape(
@@ -162,10 +162,12 @@ def window_shape(
     ShapeError
         If the window is larger than the padded image; it carries ``fixes``.
     """
-    sizes = [known(n) for n in x.shape[2:]]
-    height, width = (
-        window_output(n, k, stride=s, pads=p, dilation=d)
-        for n, k, s, p, d in zip(sizes, kernel_size, stride, pads, dilation, strict=True)
+    sizes = known(x.shape[2]), known(x.shape[3])
+    height = window_output(
+        sizes[0], kernel_size[0], stride=stride[0], pads=pads[0], dilation=dilation[0]
+    )
+    width = window_output(
+        sizes[1], kernel_size[1], stride=stride[1], pads=pads[1], dilation=dilation[1]
     )
     if height < 1 or width < 1:
         reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel_size, dilation, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -58,10 +58,10 @@ class TensorType:
         return size
 
     def with_shape(self, *shape: Dim) -> TensorType:
-        return replace(self, shape=tuple(shape))
+        return TensorType(shape, self.dtype, self.classes)
 
     def with_last(self, size: Dim) -> TensorType:
-        return replace(self, shape=(*self.shape[:-1], size))
+        return TensorType((*self.shape[:-1], size), self.dtype, self.classes)
 
     def __str__(self) -> str:
         return format_shape(self.shape)
