@@ -1,4 +1,4 @@
-"""A small deep-learning library: tensors with automatic differentiation, layers, and compiled plans."""
+"""A small deep-learning library: tensors with gradients, layers, and compiled plans."""
 
 from engine import errors, init, losses, ops, optim, random
 from engine import plan as plan

@@ -55,7 +55,8 @@ def to_numpy(array: Any) -> Array:
 def erf(array: Array, out: Array) -> Array:
     """Error function, element by element, into ``out``."""
     if isinstance(array, np.ndarray):
-        from scipy.special import erf as kernel  # slow to import, so only when it is needed
+        # Slow to import, so only when it is needed.
+        from scipy.special import erf as kernel  # type: ignore[import-untyped]
     else:
-        from cupyx.scipy.special import erf as kernel
+        from cupyx.scipy.special import erf as kernel  # type: ignore[import-not-found]
     return kernel(array, out)  # type: ignore[no-any-return]

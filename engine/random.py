@@ -1,8 +1,8 @@
 """Counter-based random bits: the same seed and counter give the same numbers everywhere.
 
-Every random operation draws from its own *key*, two 32-bit numbers made of the seed, a counter of
-steps and the operation's number. Nothing depends on the order in which memory is visited, so kernels
-may work in any order and in parallel, and a state to resume from is two integers.
+Every random operation draws from its own *key*, two 32-bit numbers made of the seed, a counter
+of steps and the operation's number. Nothing depends on the order in which memory is visited, so
+kernels may work in any order and in parallel, and a state to resume from is two integers.
 """
 
 from __future__ import annotations

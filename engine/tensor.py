@@ -166,7 +166,8 @@ class Tensor(Value):
         visited: list[Call] = []
 
         def visit(value: Value, grad: Any) -> Any:
-            assert isinstance(value, Tensor) and value.producer is not None
+            assert isinstance(value, Tensor)
+            assert value.producer is not None
             visited.append(value.producer)
             grad = _hooked(value, grad)
             if value.retains:

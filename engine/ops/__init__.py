@@ -15,7 +15,10 @@ from engine.ops.pool import (
     max_pool1d,
     max_pool2d,
 )
-from engine.ops.reduce import broadcast_to, max, mean, min, sum, var
+from engine.ops.reduce import broadcast_to, mean, var
+from engine.ops.reduce import max_ as max
+from engine.ops.reduce import min_ as min
+from engine.ops.reduce import sum_ as sum
 from engine.ops.relu import elu, leaky_relu, relu
 from engine.ops.shape import (
     concatenate,
@@ -33,5 +36,80 @@ from engine.ops.shape import slice_ as slice
 from engine.ops.sigmoid import gelu, sigmoid, silu, softplus, tanh
 from engine.ops.softmax import log_softmax, logsumexp, softmax
 from engine.ops.stop import stop_gradient
-from engine.ops.unary import abs, clip, cos, exp, log, negative, sign, sin, sqrt, square
+from engine.ops.unary import absolute as abs
+from engine.ops.unary import clip, cos, exp, log, negative, sign, sin, sqrt, square
 from engine.ops.unary import erf_function as erf
+
+__all__ = [
+    "abs",
+    "accuracy",
+    "add",
+    "argmax",
+    "average_pool1d",
+    "average_pool2d",
+    "batch_norm",
+    "broadcast_to",
+    "cast",
+    "clip",
+    "concatenate",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "cos",
+    "cross_entropy",
+    "divide",
+    "dropout",
+    "elu",
+    "equal",
+    "erf",
+    "exp",
+    "flatten",
+    "gelu",
+    "global_average_pool",
+    "global_max_pool",
+    "greater",
+    "leaky_relu",
+    "less",
+    "log",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "max_pool1d",
+    "max_pool2d",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "mse",
+    "multiply",
+    "negative",
+    "pad",
+    "power",
+    "relu",
+    "reshape",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "slice",
+    "softmax",
+    "softplus",
+    "spatial_dropout",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "stop_gradient",
+    "subtract",
+    "sum",
+    "tanh",
+    "tile",
+    "transpose",
+    "unsqueeze",
+    "var",
+    "where",
+]

@@ -1,4 +1,4 @@
-"""Arithmetic of two operands, with broadcasting: add, subtract, multiply, divide, power, max, min."""
+"""Arithmetic of two operands, with broadcasting."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Ufunc(Elementwise):
     ) -> Step:
         ufunc, out = self.ufunc, outputs[0]
         a, b = inputs
-        return lambda: ufunc(a, b, out)
+        return lambda: ufunc(a, b, out=out)
 
 
 @primitive

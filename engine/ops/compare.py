@@ -33,7 +33,7 @@ class _Compare(Primitive):
         **attrs: Any,
     ) -> Step:
         ufunc, (a, b), out = self.ufunc, inputs, outputs[0]
-        return lambda: ufunc(a, b, out)
+        return lambda: ufunc(a, b, out=out)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         return None, None

@@ -16,7 +16,7 @@ from engine.value import Spec, require_float
 
 @primitive
 class _Dropout(Primitive):
-    """``x / (1 - rate)`` where the key's bits keep it, else 0. Linear, so it is its own gradient."""
+    """``x / (1 - rate)`` where the key's bits keep it, else 0. Linear: its own gradient."""
 
     name = "dropout"
     inplace = (0,)

@@ -1,4 +1,4 @@
-"""Base of the elementwise primitives: broadcasting, one element type, kernels that write in place."""
+"""Base of the elementwise primitives: broadcasting, and one element type for all operands."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False)
     a, b = lift(a, b)
     if a.ndim == 1:
         return matmul(a.reshape(1, -1), b, False, transpose_b).reshape(
-            b.shape[:-2] + ((b.shape[-2] if transpose_b else b.shape[-1]),) if b.ndim > 1 else ()
+            (*b.shape[:-2], b.shape[-2] if transpose_b else b.shape[-1]) if b.ndim > 1 else ()
         )
     if b.ndim == 1:
         rows = a.shape[-1] if transpose_a else a.shape[-2]

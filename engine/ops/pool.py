@@ -11,8 +11,7 @@ import numpy as np
 from engine.backend import Array
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
-from engine.ops.reduce import max as reduce_max
-from engine.ops.reduce import mean as reduce_mean
+from engine.ops.reduce import max_, mean
 from engine.ops.windows import Window, channels_last, window_for
 from engine.ops.windows import to_channels_last as last
 from engine.value import Shape, Spec, require_float
@@ -184,7 +183,7 @@ def _weights(spatial: Shape, window: Window, include_pad: bool, dtype: Any) -> A
         return np.full((*counts, 1), 1.0 / math.prod(window.kernel), dtype)
     ones = np.zeros((1, *window.padded_shape(spatial), 1))
     window.interior(ones, spatial).fill(1.0)
-    covered = sum(window.taps(ones, counts))[0]
+    covered = np.sum(window.taps(ones, counts), axis=0)[0]
     # A window that sees nothing but padding averages nothing: its output is 0.
     weights: Array = np.where(covered > 0, 1.0 / np.maximum(covered, 1.0), 0.0).astype(dtype)
     return weights
@@ -379,10 +378,10 @@ def average_pool2d(
 @function("global_average_pool")
 def global_average_pool(x: Any, keepdims: bool = False) -> Any:
     """Mean over all spatial axes of (N, C, spatial...)."""
-    return reduce_mean(x, tuple(range(2, x.ndim)), keepdims)
+    return mean(x, tuple(range(2, x.ndim)), keepdims)
 
 
 @function("global_max_pool")
 def global_max_pool(x: Any, keepdims: bool = False) -> Any:
     """Greatest element over all spatial axes; ties share the gradient equally."""
-    return reduce_max(x, tuple(range(2, x.ndim)), keepdims)
+    return max_(x, tuple(range(2, x.ndim)), keepdims)

@@ -35,6 +35,7 @@ def normalise_axes(what: str, axis: int | Sequence[int] | None, ndim: int) -> tu
 
 
 def reduced_shape(shape: Shape, axes: Sequence[int], keepdims: bool) -> Shape:
+    """``shape`` without ``axes``, or with 1 in their place."""
     if keepdims:
         return tuple(1 if i in axes else n for i, n in enumerate(shape))
     return tuple(n for i, n in enumerate(shape) if i not in axes)
@@ -177,7 +178,7 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
 
 
 @function("sum")
-def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+def sum_(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """Sum over ``axis`` (all axes by default)."""
     axes = normalise_axes("sum", axis, x.ndim)
     return apply("sum", x, axes=axes, keepdims=keepdims) if axes else x
@@ -189,7 +190,7 @@ def mean(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False
     require_float("mean", x.spec)
     axes = normalise_axes("mean", axis, x.ndim)
     count = math.prod(x.shape[a] for a in axes)
-    return sum(x, axis, keepdims) * (1.0 / count if count else math.nan)
+    return sum_(x, axis, keepdims) * (1.0 / count if count else math.nan)
 
 
 def _extreme(name: str, x: Any, axis: int | Sequence[int] | None, keepdims: bool) -> Any:
@@ -200,13 +201,13 @@ def _extreme(name: str, x: Any, axis: int | Sequence[int] | None, keepdims: bool
 
 
 @function("max")
-def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+def max_(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """Greatest element over ``axis``; ties share the gradient equally."""
     return _extreme("max", x, axis, keepdims)
 
 
 @function("min")
-def min(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+def min_(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """Smallest element over ``axis``; ties share the gradient equally."""
     return _extreme("min", x, axis, keepdims)
 
@@ -219,5 +220,5 @@ def var(
     axes = normalise_axes("var", axis, x.ndim)
     count = math.prod(x.shape[a] for a in axes)
     centred = x - mean(x, axis, keepdims=True)
-    total = sum(centred * centred, axis, keepdims)
+    total = sum_(centred * centred, axis, keepdims)
     return total * (1.0 / (count - correction) if count > correction else math.nan)

@@ -26,7 +26,7 @@ class _Relu(Elementwise):
         **attrs: Any,
     ) -> Step:
         x, out = inputs[0], outputs[0]
-        return lambda: np.maximum(x, 0, out)
+        return lambda: np.maximum(x, 0, out=out)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         return (apply("relu_gradient", grads[0], call.outputs[0]),)

@@ -1,4 +1,4 @@
-"""Operations that move elements without changing them: reshape, transpose, slice, pad, concatenate."""
+"""Operations that move elements without changing them."""
 
 from __future__ import annotations
 

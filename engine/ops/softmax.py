@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from engine.value import Spec, require_float
 class _AlongAxis(Primitive):
     """A primitive that normalises along one axis and keeps shape and memory order."""
 
-    inplace = (0,)
+    inplace: ClassVar[tuple[int, ...]] = (0,)
     uses_outputs = True
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:

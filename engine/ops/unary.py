@@ -28,7 +28,7 @@ class Unary(Elementwise):
         **attrs: Any,
     ) -> Step:
         ufunc, x, out = self.ufunc, inputs[0], outputs[0]
-        return lambda: ufunc(x, out)
+        return lambda: ufunc(x, out=out)
 
 
 @primitive
@@ -163,7 +163,7 @@ negative = _register("negative", "``-x``.")
 exp = _register("exp", "``e ** x``.")
 log = _register("log", "Natural logarithm; ``-inf`` at 0, NaN below.")
 sqrt = _register("sqrt", "Square root; the gradient at 0 is infinite.")
-abs = _register("abs", "Absolute value; the gradient at 0 is 0.")
+absolute = _register("abs", "Absolute value; the gradient at 0 is 0.")
 sign = _register("sign", "-1, 0 or 1; no gradient flows.")
 sin = _register("sin", "Sine, of radians.")
 cos = _register("cos", "Cosine, of radians.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Optimizer(ABC):
         What ``step()`` updates; a plan needs none, it hands over its own arrays.
     """
 
-    state_names: ClassVar[tuple[str, ...]] = ()
+    state_names: tuple[str, ...] = ()
     """Arrays that are kept for each parameter, all zero at first."""
 
     def __init__(self, learning_rate: float, parameters: Iterable[Tensor] | None = None) -> None:

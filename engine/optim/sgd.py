@@ -19,7 +19,7 @@ class SGD(Optimizer):
     rate, as in PyTorch.
     """
 
-    state_names = ("velocity",)
+    state_names: tuple[str, ...] = ("velocity",)
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -144,7 +144,9 @@ class PlanBuilder:
                 expected = "whole numbers" + (f" or '{BATCH}'" if leaf.kind == "input" else "")
                 raise PlanError(f"'{leaf.name}' found shape {leaf.shape}; expected {expected}.")
         self.leaves[leaf.name] = leaf
-        return self._record(leaf, (), {})
+        value = self._record(leaf, (), {})
+        assert isinstance(value, PlanValue)
+        return value
 
     def call(self, op: str, *args: Any, **attrs: Any) -> Any:
         """Apply function ``op`` of ``engine.ops``; the result is a value, or a tuple of them.
@@ -256,7 +258,7 @@ class PlanBuilder:
 class Tracer:
     """Plays records on a static graph for one batch size."""
 
-    def __init__(self, graph: StaticGraph, batch: int, frozen: Sequence[str] = ()) -> None:
+    def __init__(self, graph: StaticGraph, batch: int, frozen: Iterable[str] = ()) -> None:
         self.graph, self.batch, self.frozen = graph, batch, frozenset(frozen)
         self.values: dict[int, Any] = {}
         self.named: dict[str, StaticValue] = {}

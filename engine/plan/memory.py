@@ -43,7 +43,7 @@ class Place:
 
 @dataclass
 class Layout:
-    """Result of planning: the place of each value and of each call's scratch, and the arena's size."""
+    """Result of planning: the place of each value and of each scratch, and the arena's size."""
 
     places: dict[int, Place]
     scratch: list[list[Place]]
@@ -149,22 +149,11 @@ def _place_leaf(
 
 
 def _order_of(strides: Sequence[int], shape: Shape) -> Axes:
-    # Stable: axes of size 1 stay where row-major order has them.
-    return (
-        tuple(sorted(range(len(shape)), key=lambda a: -strides[a] if shape[a] != 1 else 0))
-        if (1 not in shape)
-        else _order_with_units(strides, shape)
-    )
-
-
-def _order_with_units(strides: Sequence[int], shape: Shape) -> Axes:
-    """Memory order where axes of size 1, whose stride means nothing, follow their left neighbour."""
-    real = sorted((a for a in range(len(shape)) if shape[a] != 1), key=lambda a: -strides[a])
-    order = list(real)
+    """Memory order; axes of size 1, whose stride means nothing, follow their left neighbour."""
+    order = sorted((a for a in range(len(shape)) if shape[a] != 1), key=lambda a: -strides[a])
     for axis in range(len(shape)):
         if shape[axis] == 1:
-            at = order.index(axis - 1) + 1 if axis - 1 in order else 0
-            order.insert(at, axis)
+            order.insert(order.index(axis - 1) + 1 if axis - 1 in order else 0, axis)
     return tuple(order)
 
 

@@ -319,7 +319,7 @@ class Plan:
                 size = shape[leaf.shape.index(BATCH)]
                 if size == 0:
                     raise ShapeError(f"'{name}' found an empty batch; expected at least one row.")
-                return size
+                return int(size)
         return 1
 
     def _compiled(self, what: str, training: bool, batch_size: int) -> _Compiled:

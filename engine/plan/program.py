@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from engine.backend import Array
-from engine.function import PRIMITIVES, Call, Step, ViewPrimitive
+from engine.function import PRIMITIVES, Call, Primitive, Step, ViewPrimitive
 from engine.plan.graph import StaticGraph
 from engine.plan.memory import ALIGNMENT, Place, plan_memory
 from engine.value import Value
@@ -16,13 +17,23 @@ from engine.value import Value
 
 @dataclass(frozen=True, slots=True)
 class NamedStep:
-    """One kernel call: which primitive, for which node of the model, and the arrays it touches."""
+    """One kernel call: which primitive, for which node of the model, and the arrays it touches.
 
-    primitive: str
+    ``run`` is the NumPy kernel, bound to these arrays. Everything is at hand with which another
+    kernel can do the same in its place.
+    """
+
+    primitive: Primitive
+    attrs: Mapping[str, Any]
     scope: str
     run: Step
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
+    scratch: tuple[Array, ...]
+
+    @property
+    def name(self) -> str:
+        return self.primitive.name
 
 
 class Arena:
@@ -32,7 +43,7 @@ class Arena:
         self._memory = np.empty(0, np.uint8)
 
     def reserve(self, num_bytes: int) -> Array:
-        """At least so many bytes, aligned. An earlier, smaller piece stays with whom it was given."""
+        """At least so many bytes, aligned; an earlier, smaller piece stays with its program."""
         if num_bytes > self._memory.size:
             raw = np.empty(num_bytes + ALIGNMENT, np.uint8)
             start = -raw.__array_interface__["data"][0] % ALIGNMENT
@@ -96,8 +107,11 @@ class Program:
                 continue
             inputs = tuple(arrays[id(v)] for v in call.inputs)
             outputs = tuple(arrays[id(v)] for v in call.outputs)
-            run = call.primitive.prepare(inputs, outputs, [array(p) for p in scratch], **call.attrs)
-            self.steps.append(NamedStep(call.primitive.name, call.scope, run, inputs, outputs))
+            room = tuple(array(place) for place in scratch)
+            run = call.primitive.prepare(inputs, outputs, room, **call.attrs)
+            self.steps.append(
+                NamedStep(call.primitive, call.attrs, call.scope, run, inputs, outputs, room)
+            )
         self.roots: dict[str, Array] = {}
         for name, value in roots.items():
             if id(value) in arrays:

@@ -1,0 +1,63 @@
+"""Batches: order, completeness, resuming."""
+
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from engine.data import ArrayDataset, DataLoader
+from engine.errors import EngineError
+
+
+def _set(n=10):
+    return ArrayDataset({"x": np.arange(n) * 10, "y": np.arange(n)})
+
+
+def _rows(loader):
+    return [batch["y"].tolist() for batch in loader]
+
+
+def test_in_order_every_row_once_and_a_partial_batch_last():
+    assert _rows(DataLoader(_set(), 4)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_drop_last_leaves_out_the_partial_batch():
+    loader = DataLoader(_set(), 4, drop_last=True)
+    assert len(loader) == len(_rows(loader)) == 2
+
+
+def test_rows_of_all_arrays_stay_together():
+    for batch in DataLoader(_set(), 3, shuffle=True):
+        np.testing.assert_array_equal(batch["x"], batch["y"] * 10)
+
+
+def test_shuffling_permutes_anew_each_pass_and_repeats_with_the_seed():
+    first, second = (DataLoader(_set(50), 7, shuffle=True, seed=3) for _ in range(2))
+    passes = [_rows(first) for _ in range(3)]
+    assert passes == [_rows(second) for _ in range(3)]
+    assert passes[0] != passes[1]
+    assert all(sorted(chain.from_iterable(p)) == list(range(50)) for p in passes)
+    assert _rows(DataLoader(_set(50), 7, shuffle=True, seed=4)) != passes[0]
+
+
+def test_a_saved_state_goes_on_with_the_next_batch():
+    loader = DataLoader(_set(), 3, shuffle=True, seed=1)
+    list(loader)
+    it = iter(loader)
+    next(it)
+    state = loader.state_dict()
+    rest = [b["y"].tolist() for b in it]
+    other = DataLoader(_set(), 3, shuffle=True, seed=1)
+    other.load_state_dict(state)
+    assert _rows(other) == rest
+    assert _rows(other) == _rows(loader)
+
+
+def test_lengths_must_agree():
+    with pytest.raises(EngineError, match="lengths"):
+        ArrayDataset({"a": np.zeros(2), "b": np.zeros(3)})
+
+
+def test_batches_have_at_least_one_row():
+    with pytest.raises(EngineError, match="1 or more"):
+        DataLoader(_set(), 0)

@@ -1,0 +1,130 @@
+"""Pooling against PyTorch and finite differences."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import engine
+from engine import ops
+from engine.errors import ShapeError
+from engine.testing import check_gradients
+
+GRID = list(itertools.product((1, 2, (3, 2)), (None, 1, 2, (3, 1)), (0, 1)))
+
+
+def _fits(kernel, padding):
+    return 2 * padding <= min(kernel if isinstance(kernel, tuple) else (kernel,))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [g for g in GRID if _fits(g[0], g[2])])
+def test_max_pool2d_equals_torch(rng, agree_with_torch, kernel, stride, padding, ceil):
+    from torch.nn import functional
+
+    agree_with_torch(
+        "max_pool2d",
+        lambda x: functional.max_pool2d(x, kernel, stride, padding, ceil_mode=ceil),
+        rng.normal(size=(3, 5, 7, 6)) - 3.0,
+        kernel_size=kernel,
+        stride=stride,
+        padding=padding,
+        ceil_mode=ceil,
+    )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("include", [False, True])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [g for g in GRID if _fits(g[0], g[2])])
+def test_average_pool2d_equals_torch(rng, agree_with_torch, kernel, stride, padding, include):
+    from torch.nn import functional
+
+    agree_with_torch(
+        "average_pool2d",
+        lambda x: functional.avg_pool2d(x, kernel, stride, padding, count_include_pad=include),
+        rng.normal(size=(3, 5, 7, 6)),
+        kernel_size=kernel,
+        stride=stride,
+        padding=padding,
+        count_include_pad=include,
+    )
+
+
+@pytest.mark.torch
+def test_average_pool2d_with_ceil_mode_equals_torch(rng, agree_with_torch):
+    from torch.nn import functional
+
+    agree_with_torch(
+        "average_pool2d",
+        lambda x: functional.avg_pool2d(x, 3, 2, 1, True, False),
+        rng.normal(size=(2, 3, 6, 7)),
+        kernel_size=3,
+        stride=2,
+        padding=1,
+        ceil_mode=True,
+        count_include_pad=False,
+    )
+
+
+@pytest.mark.torch
+def test_pooling_of_sequences_equals_torch(rng, agree_with_torch):
+    from torch.nn import functional
+
+    x = rng.normal(size=(2, 3, 9))
+    agree_with_torch(
+        "max_pool1d",
+        lambda a: functional.max_pool1d(a, 3, 2, 1),
+        x,
+        kernel_size=3,
+        stride=2,
+        padding=1,
+    )
+    agree_with_torch(
+        "average_pool1d",
+        lambda a: functional.avg_pool1d(a, 3, 2, 1),
+        x,
+        kernel_size=3,
+        stride=2,
+        padding=1,
+    )
+
+
+@pytest.mark.torch
+def test_global_pools_equal_torch(rng, agree_with_torch):
+    x = np.round(rng.normal(size=(3, 4, 5, 5)))  # rounded: many ties
+    agree_with_torch("global_average_pool", lambda a: a.mean((2, 3)), x)
+    agree_with_torch("global_max_pool", lambda a: a.amax((2, 3)), x)
+
+
+def test_max_pool_gives_the_gradient_of_a_tie_to_the_first():
+    x = engine.tensor(np.ones((1, 1, 2, 2)), requires_grad=True)
+    ops.max_pool2d(x, 2).sum().backward()
+    assert x.grad.data.tolist() == [[[[1, 0], [0, 0]]]]
+
+
+def test_max_pool_padding_never_wins():
+    x = engine.tensor(-np.ones((1, 1, 2, 2)))
+    assert ops.max_pool2d(x, 2, 1, 1).data.max() == -1
+
+
+def test_max_pool_shows_nan():
+    x = np.zeros((1, 1, 2, 4))
+    x[0, 0, 0, 1] = np.nan
+    assert np.isnan(ops.max_pool2d(engine.tensor(x), 2).data).tolist() == [[[[True, False]]]]
+
+
+@pytest.mark.parametrize("op", [ops.max_pool2d, ops.average_pool2d])
+def test_pool_gradients_of_any_order_match_finite_differences(rng, op):
+    x = rng.permutation(2 * 2 * 5 * 4).reshape(2, 2, 5, 4) / 10.0
+    check_gradients(lambda v: ops.tanh(op(v, 3, 2, 1)), x, second=True, tolerance=1e-5)
+
+
+def test_pooling_refuses_padding_as_large_as_the_window():
+    with pytest.raises(ShapeError, match="padding only"):
+        ops.max_pool2d(engine.tensor(np.zeros((1, 1, 4, 4))), 2, 2, 2)
+
+
+def test_pooling_refuses_a_window_larger_than_the_input():
+    with pytest.raises(ShapeError, match="smaller or pad more"):
+        ops.average_pool2d(engine.tensor(np.zeros((1, 1, 4, 4))), 5)

@@ -1,0 +1,161 @@
+"""Define-by-run differentiation: the walk, accumulation, hooks, and its errors."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import engine
+from engine import ops
+from engine.errors import DTypeError, EngineError, ShapeError
+
+
+def test_gradients_accumulate_over_uses_and_over_backwards():
+    x = engine.tensor([3.0], requires_grad=True)
+    for expected in (7.0, 14.0):
+        (x * x + x).sum().backward()
+        assert x.grad.item() == expected
+
+
+def test_python_control_flow_is_followed():
+    def power(x, n):
+        y = x
+        for _ in range(n - 1):
+            y = y * x
+        return y
+
+    x = engine.tensor([2.0], requires_grad=True)
+    power(x, 5).sum().backward()
+    assert x.grad.item() == 5 * 2.0**4
+
+
+def test_a_graph_of_any_depth_is_walked():
+    x = engine.tensor(np.ones(1), requires_grad=True)
+    y = x
+    for _ in range(20_000):
+        y = y + 1.0
+    y.sum().backward()
+    assert x.grad.item() == 1.0
+
+
+def test_a_diamond_is_walked_once():
+    """Doubling 60 times over would take for ever if each path were followed."""
+    x = engine.tensor(np.ones(1), requires_grad=True)
+    y = x
+    for _ in range(60):
+        y = y + y
+    y.sum().backward()
+    assert x.grad.item() == 2.0**60
+
+
+def test_no_grad_records_nothing():
+    x = engine.tensor([1.0], requires_grad=True)
+    with engine.no_grad():
+        y = x * 2
+    assert not y.requires_grad
+    with pytest.raises(EngineError, match="no_grad"):
+        y.backward()
+
+
+def test_a_record_is_used_up_unless_retained():
+    x = engine.tensor([1.0], requires_grad=True)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.item() == 4.0
+    with pytest.raises(EngineError, match="retain_graph"):
+        y.backward()
+
+
+def test_gradients_of_gradients():
+    x = engine.tensor(np.array([2.0]), requires_grad=True)
+    (first,) = engine.grad((x * x * x).sum(), [x], create_graph=True)
+    (second,) = engine.grad(first.sum(), [x], create_graph=True)
+    (third,) = engine.grad(second.sum(), [x])
+    assert (first.item(), second.item(), third.item()) == (12.0, 12.0, 6.0)
+    assert x.grad is None
+
+
+def test_a_gradient_penalty_trains(rng):
+    w = engine.tensor(rng.normal(size=(3, 2)), requires_grad=True)
+    x = engine.tensor(rng.normal(size=(5, 3)), requires_grad=True)
+
+    def penalty():
+        (slope,) = engine.grad(ops.tanh(x @ w).sum(), [x], create_graph=True)
+        norm = ops.sqrt((slope * slope).sum(axis=1) + 1e-12)
+        return ((norm - 1.0) * (norm - 1.0)).mean()
+
+    before = penalty()
+    (g,) = engine.grad(before, [w])
+    w.data -= 0.05 * g.data
+    assert penalty().item() < before.item()
+
+
+def test_hooks_see_and_replace_gradients():
+    seen = []
+    x = engine.tensor([1.0], requires_grad=True)
+    y = x * 2.0
+    remove = y.register_hook(lambda g: seen.append(g.item()) or g * 10.0)
+    y.sum().backward()
+    assert (seen, x.grad.item()) == ([1.0], 20.0)
+    remove()
+    x.zero_grad()
+    (x * 2.0).sum().backward()
+    assert x.grad.item() == 2.0
+
+
+def test_an_intermediate_gradient_can_be_kept():
+    x = engine.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3.0
+    y.retain_grad()
+    (y * y).sum().backward()
+    assert y.grad.data.tolist() == [6.0, 12.0]
+
+
+def test_a_result_is_freed_without_the_garbage_collector():
+    gc.disable()
+    try:
+        x = engine.tensor(np.ones(10), requires_grad=True)
+        y = ops.relu(x) * 2.0
+        watch = weakref.ref(y)
+        del y
+        assert watch() is None
+    finally:
+        gc.enable()
+
+
+def test_only_floats_have_gradients():
+    with pytest.raises(DTypeError, match="int64"):
+        engine.tensor([1, 2], requires_grad=True)
+
+
+def test_backward_of_many_values_needs_a_gradient():
+    x = engine.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2.0
+    with pytest.raises(ShapeError, match="scalar"):
+        y.backward()
+    y.backward(np.array([1.0, 10.0], np.float32))
+    assert x.grad.data.tolist() == [2.0, 20.0]
+
+
+def test_whole_numbers_pass_through_without_gradients():
+    x = engine.tensor([0.0, 2.0, 1.0], requires_grad=True)
+    assert not ops.argmax(x).requires_grad
+    assert ops.argmax(x).item() == 1
+
+
+def test_stop_gradient_stops():
+    x = engine.tensor([3.0], requires_grad=True)
+    (ops.stop_gradient(x) * x).sum().backward()
+    assert x.grad.item() == 3.0
+
+
+def test_python_floats_become_float32_and_arrays_keep_their_type():
+    assert engine.tensor(1.5).dtype == np.float32
+    assert engine.tensor([1, 2]).dtype == np.int64
+    assert engine.tensor(np.ones(2)).dtype == np.float64
+    source = np.ones(2)
+    copied = engine.tensor(source)
+    source[0] = 5
+    assert copied.data[0] == 1.0
