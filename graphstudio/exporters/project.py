@@ -90,11 +90,11 @@ def sorted_imports(statements: Iterable[str]) -> list[str]:
     sections: list[list[str]] = [[], [], []]
     for statement, module in sorted(plain.items(), key=lambda item: item[1].lower()):
         sections[_section(module)].append(statement)
-    for module, found in sorted(members.items(), key=lambda item: item[0].lower()):
-        names = sorted(found, key=_member_key)
-        line = f"from {module} import {', '.join(names)}"
+    for module, wanted in sorted(members.items(), key=lambda item: item[0].lower()):
+        listing = sorted(wanted, key=_member_key)
+        line = f"from {module} import {', '.join(listing)}"
         if len(line) > WIDTH:
-            listed = [f"    {n}," for n in names]
+            listed = [f"    {n}," for n in listing]
             sections[_section(module)] += [f"from {module} import (", *listed, ")"]
         else:
             sections[_section(module)].append(line)

@@ -60,7 +60,7 @@ def main(target: str, folder: Path, samples: Path, result: Path) -> None:
             for key in (f"output/{name}", f"oracle/output/{name}"):
                 if key in found:
                     found[key] = np.moveaxis(found[key], -1, 1)
-    save_file({k: np.ascontiguousarray(v) for k, v in found.items()}, result)
+    save_file({k: np.asarray(v, order="C") for k, v in found.items()}, result)
 
 
 if __name__ == "__main__":
