@@ -81,7 +81,7 @@ class Checker:
         """Check what the changes reach and return the new result."""
         if self._result is None or MAIN in changes.graphs:
             return self.check()
-        dirty, near, structure = self._take_in(changes)
+        dirty, structure = self._take_in(changes)
         if changes.data:
             self._data = self._look_at_data()
             dirty |= {
@@ -92,9 +92,8 @@ class Checker:
         if structure:
             self._sort()
         if dirty:
-            near |= self._neighbourhood(dirty)
             self._propagate(dirty)
-            self._warn_neighbours(near)
+            self._warn_neighbours(self._neighbourhood(dirty))
         if structure or self._parts_stale:
             self._look_at_parts()
         if not (dirty or structure or changes.data or changes.training):
@@ -149,19 +148,18 @@ class Checker:
         fields, problem = self._describe(spec)
         return DataView(tuple(fields), problem)
 
-    def _take_in(self, changes: ChangeSet) -> tuple[set[str], set[str], bool]:
+    def _take_in(self, changes: ChangeSet) -> tuple[set[str], bool]:
         """Bring records and wires up to date.
 
         Returns
         -------
-        dirty, near : set of str
-            Nodes to evaluate again, and nodes whose neighbours have changed.
+        dirty : set of str
+            Nodes to evaluate again.
         structure : bool
             True if nodes came or went, wires changed, or a label did (it ranks the order).
         """
         graph, topology = self._document.main, self._topology
         dirty: set[str] = set()
-        near: set[str] = set()
         structure = False
         for graph_id, node_id in changes.nodes:
             if graph_id != MAIN:
@@ -169,9 +167,8 @@ class Checker:
             record, state = graph.nodes.get(node_id), self._states.get(node_id)
             if record is None:
                 if state is not None:
-                    near.update(topology.consumers(node_id))
                     dirty.update(topology.consumers(node_id))
-                    near.update(w.source for w in topology.inputs[node_id].values())
+                    dirty.update(w.source for w in topology.inputs[node_id].values())
                     topology.remove_node(node_id)
                     self._drop_state(node_id)
                     structure = True
@@ -208,7 +205,7 @@ class Checker:
             # a first or last wire decides whether its ends are part of the model at all
             dirty |= ends
         dirty &= self._states.keys()
-        return dirty, near & self._states.keys(), structure
+        return dirty, structure
 
     def _put_state(self, node_id: str, state: NodeState) -> None:
         old = self._states.get(node_id)

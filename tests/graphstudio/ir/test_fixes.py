@@ -1,0 +1,161 @@
+import pytest
+
+from graphstudio.document import commands
+from graphstudio.document.model import MAIN, DocumentError
+from graphstudio.ir.diagnostics import Diagnostic
+from graphstudio.ir.fixes import fix_changes
+from graphstudio.nodes.types import Message, SetParam, TensorType
+from tests.graphstudio.ir.drawing import Drawing, classifier
+
+
+def mend(d: Drawing, number: int = 0, code: str | None = None) -> None:
+    """Apply the first fix of the first diagnostic (with this code), as a click does."""
+    diagnostic = next(x for x in d.result.diagnostics if x.fixes and code in (None, x.code))
+    d.push(fix_changes(d.document, MAIN, diagnostic, diagnostic.fixes[number]))
+
+
+def test_insert_flatten():
+    d = Drawing()
+    x = d.add("io.input")
+    conv = d.add("layer.conv2d", after=x)
+    dense = d.add("layer.dense", after=conv)
+    mend(d)
+    wire = d.document.main.wires[dense, "x"]
+    assert d.document.main.nodes[wire.source].type == "shape.flatten"
+    assert d.result.nodes[dense].output_types["y"] == TensorType(("N", 64))
+    d.follow(d.history.undo())
+    assert d.document.main.wires[dense, "x"].source == conv
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_project_a_shortcut_of_another_size(number):
+    d = Drawing()
+    x = d.add("io.input")
+    a = d.add("layer.conv2d", after=x, filters=8)
+    b = d.add("layer.conv2d", after=a, filters=16, stride=[2, 2])
+    total = d.add("merge.add", after=b)
+    d.wire(a, total, "b")
+    assert [e.node for e in d.result.diagnostics if e.code == "shape"] == [total]
+    if number == 1:  # a smaller image cannot be projected to a larger one by a 1x1 window
+        assert len(d.result.first_error.fixes) == 1
+        return
+    mend(d)
+    assert d.result.nodes[total].output_types["y"] == TensorType(("N", 16, 4, 4))
+    new = d.document.main.nodes[d.document.main.wires[total, "b"].source]
+    assert new.params == {
+        "filters": 16,
+        "kernel_size": (1, 1),
+        "stride": (2, 2),
+        "padding": "valid",
+        "use_bias": False,
+    }
+
+
+def test_project_either_branch_when_only_channels_differ():
+    for number, size in ((0, 8), (1, 16)):
+        d = Drawing()
+        x = d.add("io.input")
+        a = d.add("layer.conv2d", after=x, filters=8)
+        b = d.add("layer.conv2d", after=x, filters=16)
+        total = d.add("merge.multiply", after=a)
+        d.wire(b, total, "b")
+        mend(d, number)
+        assert d.result.nodes[total].output_types["y"].shape == ("N", size, 8, 8)
+
+
+def test_project_a_dense_shortcut():
+    d = Drawing()
+    x = d.add("io.input", shape=[5])
+    a = d.add("layer.dense", after=x, units=7)
+    total = d.add("merge.add", after=a)
+    d.wire(x, total, "b")
+    mend(d, code="shape")
+    assert d.result.nodes[total].output_types["y"] == TensorType(("N", 7))
+
+
+def test_set_the_number_of_classes_reaches_through_activation_and_pooling():
+    d = Drawing()
+    x = d.add("io.input")
+    conv = d.add("layer.conv2d", after=x, filters=3)
+    relu = d.add("act.relu", after=conv)
+    pool = d.add("layer.global_average_pool2d", after=relu)
+    loss = d.add("loss.cross_entropy", after=pool)
+    target = d.add("io.target")
+    d.wire(target, loss, "target")
+    mend(d)
+    assert d.document.main.nodes[conv].params["filters"] == 10
+    assert d.result.ok
+
+
+def test_a_target_takes_the_number_of_classes_of_the_data():
+    d, ids = classifier()
+    d.set(ids["target"], num_classes=4)
+    mend(d, code="data-num-classes")
+    assert d.result.ok
+
+
+def test_softmax_is_skipped():
+    d, ids = classifier()
+    softmax = d.add("act.softmax", after=ids["dense"])
+    d.wire(softmax, ids["loss"], "prediction")
+    mend(d, code="softmax-before-loss")
+    assert d.document.main.wires[ids["loss"], "prediction"].source == ids["dense"]
+    assert d.result.diagnostics == ()
+
+
+def test_pooling_brings_a_concatenation_to_one_size():
+    d = Drawing()
+    x = d.add("io.input")
+    small = d.add("layer.max_pool2d", after=x)
+    joined = d.add("merge.concatenate", after=small)
+    d.wire(x, joined, "b")
+    assert "upsample" in str(d.result.first_error.hint)
+    mend(d)
+    assert d.result.nodes[joined].output_types["y"].shape == ("N", 2, 4, 4)
+
+
+def test_a_wire_to_a_port_that_is_gone_can_be_cut():
+    d = Drawing()
+    x = d.add("io.input", shape=[5])
+    total = d.add("merge.add", after=x, num_inputs=3)
+    d.wire(x, total, "b")
+    d.wire(x, total, "c")
+    assert d.result.nodes[total].output_types
+    # as a file edited by hand may have it: the port is gone, the wire is not
+    from graphstudio.document.changes import SetNode
+
+    d.follow(d.history.push("x", [SetNode(MAIN, total, {"params": {}})]))
+    assert "unknown-port" in d.codes("error")
+    mend(d, code="unknown-port")
+    assert (total, "c") not in d.document.main.wires
+
+
+def test_a_fix_that_comes_too_late_is_refused_with_a_sentence():
+    d, ids = classifier()
+    title = Message("Switch the bias off")
+    stale = Diagnostic("x", "warning", title, node=ids["conv"])
+    fix = SetParam(title, "use_bias", False)
+    d.push(fix_changes(d.document, MAIN, stale, fix))
+    with pytest.raises(DocumentError, match="nothing left"):
+        d.push(fix_changes(d.document, MAIN, stale, fix))
+    d.push(commands.remove_nodes(d.document, MAIN, [ids["conv"]]))
+    with pytest.raises(DocumentError, match="not there any more"):
+        d.push(fix_changes(d.document, MAIN, stale, fix))
+
+
+def test_every_fix_of_every_example_mistake_removes_its_diagnostic():
+    d, ids = classifier()
+    mistakes = [
+        (ids["input"], "field", "nothing"),
+        (ids["input"], "shape", (1, 4, 4)),
+        (ids["dense"], "units", 3),
+        (ids["target"], "num_classes", 4),
+        (ids["conv"], "filters", 0),
+    ]
+    for node, name, value in mistakes:
+        d.set(node, **{name: value})
+        assert not d.result.ok
+        mend(d)
+        if not d.result.ok:
+            mend(d)
+        assert d.result.ok, (name, d.codes())
