@@ -23,7 +23,9 @@ from graphstudio.ui.theme import Theme
 LAYOUT_VERSION = 1
 """Raise it when docks come, go or move: an older layout is then not restored."""
 
-LEFT_WIDTH, RIGHT_WIDTH, BOTTOM_HEIGHT = 216, 320, 268
+LEFT_WIDTH, RIGHT_WIDTH, BOTTOM_HEIGHT = 216, 344, 280
+WIDE = 1800
+"""Width of a window in pixels from which training and code stand side by side."""
 
 
 class Dock(QDockWidget):
@@ -162,20 +164,24 @@ def arrange(window: QMainWindow, docks: dict[str, Dock]) -> None:
     window.addDockWidget(area.LeftDockWidgetArea, docks["palette"])
     window.addDockWidget(area.RightDockWidgetArea, docks["inspector"])
     window.addDockWidget(area.BottomDockWidgetArea, docks["training"])
-    window.splitDockWidget(docks["training"], docks["code"], Qt.Orientation.Horizontal)
+    wide = window.width() >= WIDE
+    if wide:
+        window.splitDockWidget(docks["training"], docks["code"], Qt.Orientation.Horizontal)
+    else:
+        window.tabifyDockWidget(docks["training"], docks["code"])
     window.tabifyDockWidget(docks["training"], docks["problems"])
     for dock in docks.values():
         dock.show()
-    docks["training"].raise_()
+    docks["training" if wide else "code"].raise_()
     horizontal, vertical = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
     window.resizeDocks(
         [docks["palette"], docks["inspector"]], [LEFT_WIDTH, RIGHT_WIDTH], horizontal
     )
     window.resizeDocks([docks["training"], docks["code"]], [BOTTOM_HEIGHT] * 2, vertical)
-    wide = max(window.width() - RIGHT_WIDTH, 600)
-    window.resizeDocks(
-        [docks["training"], docks["code"]], [round(wide * 0.54), round(wide * 0.46)], horizontal
-    )
+    if wide:
+        room = window.width() - RIGHT_WIDTH
+        halves = [round(room * 0.56), round(room * 0.44)]
+        window.resizeDocks([docks["training"], docks["code"]], halves, horizontal)
 
 
 def save_layout(window: QMainWindow, settings: Settings) -> None:

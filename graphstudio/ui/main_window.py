@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
-    QApplication,
     QMainWindow,
     QMenu,
     QSizePolicy,
@@ -23,14 +22,12 @@ from graphstudio import i18n
 from graphstudio.i18n import LANGUAGES, render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services.projects import SUFFIX, examples
-from graphstudio.ui import docks as dock_layout
 from graphstudio.ui import style
-from graphstudio.ui.actions import GROUPS, ActionRegistry, keys_text
+from graphstudio.ui.actions import ActionRegistry
 from graphstudio.ui.canvas.actions import CanvasAction, canvas_actions
 from graphstudio.ui.canvas.view import GraphView
 from graphstudio.ui.code.panel import CodePanel
 from graphstudio.ui.dialogs.questions import Questions
-from graphstudio.ui.docks import Dock
 from graphstudio.ui.inspector.panel import InspectorPanel
 from graphstudio.ui.notices import NoticeBar
 from graphstudio.ui.palette.panel import PalettePanel
@@ -44,17 +41,10 @@ from graphstudio.ui.status_bar import StatusBar
 from graphstudio.ui.theme import Theme
 from graphstudio.ui.training_bridge import IDLE, TrainingBridge
 from graphstudio.ui.window_commands import canvas_commands, fill_menus, window_commands
+from graphstudio.ui.window_dialogs import WindowDialogs
+from graphstudio.ui.workspace import Workspace
 
 log = logging.getLogger(__name__)
-
-DOCKS = {
-    "palette": Message("Nodes"),
-    "inspector": Message("Inspector"),
-    "training": Message("Training"),
-    "problems": Message("Problems"),
-    "code": Message("Code"),
-}
-SIDES = ("palette", "inspector")
 
 
 class MainWindow(QMainWindow):
@@ -94,9 +84,7 @@ class MainWindow(QMainWindow):
         self.bridge = bridge or TrainingBridge(self)
         self.autosave = Autosave(self)
         self._qt_texts = style.QtTexts()
-        self._before_focus: set[str] = set()
-        self._before_sides: set[str] = set()
-        self.in_focus_mode = False
+        self.dialogs = WindowDialogs(self)
         self._languages: list[QAction] = []
         self.recent_menu: QMenu | None = None
         self.example_menu: QMenu | None = None
@@ -118,7 +106,8 @@ class MainWindow(QMainWindow):
         column.addWidget(self._center, 1)
         self.setCentralWidget(middle)
 
-        self.docks = {name: Dock(name, self.theme, self) for name in DOCKS}
+        self.workspace = Workspace(self, self.theme, self.settings)
+        self.docks = self.workspace.docks
         self.palette_panel = PalettePanel(self.theme)
         self.docks["palette"].set_panel(self.palette_panel)
         self.status = StatusBar(self.theme)
@@ -145,11 +134,7 @@ class MainWindow(QMainWindow):
         self.actions_by_id.set_canvas(self.canvas)
         self._fill_toolbar()
         self._connect()
-        dock_layout.restore_geometry(self, self.settings)
-        dock_layout.arrange(self, self.docks)
-        if not dock_layout.restore_layout(self, self.settings):
-            QTimer.singleShot(0, self, self._arrange_first)
-        dock_layout.dress_tabs(self)
+        self.workspace.open()
         self.retranslate()
         self.show_start_page()
 
@@ -182,6 +167,9 @@ class MainWindow(QMainWindow):
     def show_start_page(self) -> None:
         self.start_page.refresh()
         self._center.setCurrentWidget(self.start_page)
+        self.workspace.rest(True)
+        self.status.set_project_shown(False)
+        self._run_holder.setVisible(False)
         self._show_title()
         self.refresh_actions()
 
@@ -200,6 +188,9 @@ class MainWindow(QMainWindow):
         self.autosave.watch(project)
         self.notices.clear()
         self._center.setCurrentWidget(self.canvas)
+        self.workspace.rest(False)
+        self.status.set_project_shown(True)
+        self._run_holder.setVisible(True)
         self.canvas.setFocus()
         self._show_title()
         self.refresh_actions()
@@ -228,9 +219,9 @@ class MainWindow(QMainWindow):
         self.canvas.status_message.connect(self.status.say)
         self.problems.node_activated.connect(self.reveal)
         self.code.node_activated.connect(self.reveal)
-        self.code.export_requested.connect(self.export)
+        self.code.export_requested.connect(self.dialogs.export)
         self.code.target_changed.connect(self._keep_target)
-        self.inspector.download_requested.connect(self.download)
+        self.inspector.download_requested.connect(self.dialogs.download)
         project.refused.connect(self._refused)
         project.changed.connect(self._on_change)
         project.checked.connect(self._on_checked)
@@ -330,69 +321,6 @@ class MainWindow(QMainWindow):
         self.code.copy_code()
         self.status.say(tr("'{file}' is on the clipboard.", file=self.code.current_file))
 
-    def export(self, target: str | None = None) -> None:
-        """Ask for a folder and export the model."""
-        from graphstudio.ui.dialogs.export_dialog import ExportDialog
-
-        dialog = ExportDialog(self.project, self.theme, self)
-        if target and hasattr(dialog, "set_target"):
-            dialog.set_target(target)
-        dialog.exec()
-        dialog.deleteLater()
-
-    def download(self, kind: str) -> None:
-        """Offer to fetch the files of a data source."""
-        from graphstudio.ui.dialogs.download_dialog import DownloadDialog
-
-        dialog = DownloadDialog(kind, parent=self)
-        if dialog.exec():
-            self.notices.show_notice("ok", tr("The data is there."), key="data", transient=True)
-        dialog.deleteLater()
-        self.inspector.refresh_data()
-
-    def show_settings(self) -> None:
-        from graphstudio.ui.dialogs.settings_dialog import SettingsDialog
-
-        dialog = SettingsDialog(self.settings, self)
-        dialog.theme_chosen.connect(self.use_theme)
-        dialog.language_chosen.connect(self.use_language)
-        dialog.exec()
-        dialog.deleteLater()
-        self.settings.save()
-
-    def show_commands(self) -> None:
-        from graphstudio.ui.dialogs.command_palette import CommandPalette, Entry
-
-        self.refresh_actions()
-        entries = [
-            Entry(
-                render(c.text),
-                render(GROUPS[c.group]),
-                keys_text(c),
-                self.actions_by_id[c.id],
-                str(c.text),
-            )
-            for c in self.actions_by_id
-            if c.id not in ("help.commands", "help.keys_canvas")
-        ]
-        box = CommandPalette(entries, self.theme, self)
-        box.finished.connect(box.deleteLater)
-        box.open_at_top()
-
-    def show_keys(self) -> None:
-        from graphstudio.ui.dialogs.key_sheet import KeySheet
-
-        sheet = KeySheet(self.actions_by_id, self)
-        sheet.exec()
-        sheet.deleteLater()
-
-    def show_about(self) -> None:
-        from graphstudio.ui.dialogs.about_dialog import AboutDialog
-
-        dialog = AboutDialog(self.theme, self)
-        dialog.exec()
-        dialog.deleteLater()
-
     # -- look and layout -----------------------------------------------------------------------
 
     def use_theme(self, name: str) -> None:
@@ -415,8 +343,7 @@ class MainWindow(QMainWindow):
         """Read all texts again."""
         self._qt_texts.use(i18n.language())
         self.actions_by_id.retranslate()
-        for name, title in DOCKS.items():
-            self.docks[name].set_title(render(title))
+        self.workspace.retranslate()
         fill_menus(self)
         self.toolbar.setWindowTitle(tr("Tool bar"))
         views = [self.palette_panel, self.inspector, self.problems, self.code, self.canvas]
@@ -441,68 +368,9 @@ class MainWindow(QMainWindow):
             self._languages.append(action)
         return self._languages
 
-    def dock_titles(self) -> list[tuple[str, Message]]:
-        return list(DOCKS.items())
-
-    def toggle_dock(self, name: str) -> None:
-        dock = self.docks[name]
-        if dock.isHidden() or dock.visibleRegion().isEmpty():
-            dock.bring_up()
-        else:
-            dock.hide()
-
-    def sides_shown(self) -> bool:
-        return any(not self.docks[name].isHidden() for name in SIDES)
-
-    def toggle_sides(self) -> None:
-        """Hide the panels at the sides, or show those that were hidden."""
-        if self.sides_shown():
-            self._before_sides = {n for n in SIDES if not self.docks[n].isHidden()}
-            for name in SIDES:
-                self.docks[name].hide()
-        else:
-            for name in self._before_sides or SIDES:
-                self.docks[name].show()
-
-    def toggle_focus(self) -> None:
-        """Leave nothing but the canvas, or bring back what there was."""
-        self.in_focus_mode = not self.in_focus_mode
-        if self.in_focus_mode:
-            self._before_focus = {n for n, d in self.docks.items() if not d.isHidden()}
-            for dock in self.docks.values():
-                dock.hide()
-        else:
-            for name in self._before_focus:
-                self.docks[name].show()
-        self.canvas.setFocus()
-
-    def reset_layout(self) -> None:
-        """Put every panel where it is at a first start."""
-        self.in_focus_mode = False
-        dock_layout.arrange(self, self.docks)
-        dock_layout.dress_tabs(self)
-
     def step_pane(self, step: int) -> None:
         """Move the keyboard to the next panel that is in sight."""
-        panes: list[QWidget] = [self._center.currentWidget()]
-        panes += [
-            d.panel
-            for d in self.docks.values()
-            if d.panel is not None and d.isVisible() and not d.visibleRegion().isEmpty()
-        ]
-        focus = QApplication.focusWidget()
-        here = next(
-            (
-                i
-                for i, p in enumerate(panes)
-                if focus is not None and (p is focus or p.isAncestorOf(focus))
-            ),
-            -step,
-        )
-        pane = panes[(here + step) % len(panes)]
-        target = pane if pane.focusPolicy() != Qt.FocusPolicy.NoFocus else _first_field(pane)
-        if target is not None:
-            target.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.workspace.step_pane(step, self._center.currentWidget())
 
     # -- menus, titles, messages ---------------------------------------------------------------
 
@@ -525,8 +393,8 @@ class MainWindow(QMainWindow):
         menu = self.example_menu
         menu.clear()
         for example in examples():
-            title = EXAMPLES.get(example.name, (Message(example.name),))[0]
-            action = menu.addAction(render(title))
+            known = EXAMPLES.get(example.name)
+            action = menu.addAction(render(known[0]) if known else example.name)
             action.setObjectName(f"example_{example.name}")
             action.triggered.connect(lambda _=False, n=example.name: self.files.new_from_example(n))
 
@@ -575,11 +443,6 @@ class MainWindow(QMainWindow):
         )
         self.autosave.watch(self.project)
 
-    def _arrange_first(self) -> None:
-        # Sizes of docks count only once the window has its own.
-        dock_layout.arrange(self, self.docks)
-        dock_layout.dress_tabs(self)
-
     def _add_from_palette(self, type_id: str) -> None:
         if not self.has_project():
             self.files.new()
@@ -602,9 +465,8 @@ class MainWindow(QMainWindow):
         self.refresh_actions()
 
     def _show_problem_count(self) -> None:
-        title = render(DOCKS["problems"])
         count = sum(d.severity != "blocked" for d in self.project.result.diagnostics)
-        self.docks["problems"].set_title(f"{title} ({count})" if count else title)
+        self.workspace.show_count("problems", count)
 
     def _keep_target(self, target: str) -> None:
         self.settings.code_target = target
@@ -661,9 +523,7 @@ class MainWindow(QMainWindow):
         if not self.files.may_close():
             event.ignore()
             return
-        if self.in_focus_mode:
-            self.toggle_focus()
-        dock_layout.save_layout(self, self.settings)
+        self.workspace.save()
         self.settings.save()
         self.autosave.discard()
         self.bridge.shutdown()
@@ -677,18 +537,6 @@ def _dropped(event: QDropEvent) -> Path | None:
         path = Path(urls[0].toLocalFile())
         if path.suffix == SUFFIX:
             return path
-    return None
-
-
-def _first_field(pane: QWidget) -> QWidget | None:
-    """The first widget in a panel that takes the keyboard."""
-    for child in pane.findChildren(QWidget):
-        if (
-            child.isVisible()
-            and child.isEnabled()
-            and child.focusPolicy() & Qt.FocusPolicy.TabFocus
-        ):
-            return child
     return None
 
 

@@ -41,6 +41,16 @@ def place_of(project: Project, diagnostic: Diagnostic) -> str:
     return node.label
 
 
+def sentence_of(project: Project, diagnostic: Diagnostic) -> str:
+    """The whole problem as a sentence that names its place."""
+    text = _sentence(render(diagnostic.message))
+    graph = project.document.graphs.get(diagnostic.graph)
+    node = graph.nodes.get(diagnostic.node) if graph and diagnostic.node else None
+    if node is None or node.label in text:
+        return text
+    return tr("{place}: {problem}", place=place_of(project, diagnostic), problem=text)
+
+
 def _port_label(node, name: str) -> str:
     cls = find_type(node.type)
     spec = build(cls, node.params)[0] if cls else None
@@ -93,13 +103,8 @@ class ProblemRow(QFrame):
         for label in (self._message, self._hint):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
-        self._place = QLabel()
-        self._place.setTextFormat(Qt.TextFormat.PlainText)
-        set_role(self._place, "heading")
-        self._place.setVisible(show_place)
         words = QVBoxLayout()
         words.setSpacing(2)
-        words.addWidget(self._place)
         words.addWidget(self._message)
         words.addWidget(self._hint)
         self.fix_buttons: list[QPushButton] = []
@@ -108,7 +113,7 @@ class ProblemRow(QFrame):
         for i, fix in enumerate(diagnostic.fixes):
             button = QPushButton()
             button.setObjectName(f"fix_{diagnostic.node or 'project'}_{i}")
-            button.setIconSize(QSize(14, 14))
+            button.setIconSize(QSize(20, 14))  # wider than the picture: a gap to the text
             set_role(button, "fix")
             button.clicked.connect(lambda _=False, f=fix: apply_fix(project, diagnostic, f))
             self.fix_buttons.append(button)
@@ -130,16 +135,14 @@ class ProblemRow(QFrame):
 
     def retranslate(self) -> None:
         d = self.diagnostic
-        message = _sentence(render(d.message))
+        message = sentence_of(self._project, d)
         hint = _sentence(render(d.hint)) if d.hint else ""
-        place = place_of(self._project, d)
-        self._place.setText(place)
         self._message.setText(message)
         self._hint.setText(hint)
         self._hint.setVisible(bool(hint))
         kind = severity_text(d.severity)
         self._icon.setToolTip(kind)
-        self.setAccessibleName(f"{kind}: {place}: {message} {hint}".strip())
+        self.setAccessibleName(f"{kind}: {message} {hint}".strip())
         for button, fix in zip(self.fix_buttons, d.fixes, strict=True):
             title = _sentence(render(fix.title), stop=False)
             button.setText(title)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 from graphstudio.i18n import tr
 from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ui.icons import pixmap
-from graphstudio.ui.problem_row import ProblemRow, place_of
+from graphstudio.ui.problem_row import ProblemRow
 from graphstudio.ui.project import Project
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
@@ -89,19 +89,20 @@ class ProblemsPanel(QWidget):
 
     def _show(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         shown = diagnostics[:MAX_ROWS]
-        old = {row.diagnostic: row for row in self._rows}
+        old = list(self._rows)
         fresh: list[ProblemRow] = []
         for i, d in enumerate(shown):
-            row = old.pop(d, None)
-            if row is None:
+            row = next((r for r in old if r.diagnostic == d), None)
+            if row is not None:
+                old.remove(row)
+            else:
                 row = ProblemRow(self._project, d, self._theme)
                 row.activated.connect(self._activate)
-            else:
-                row.retranslate()  # its node may have a new name
+            row.retranslate()  # its node may have a new name
             if self._list.indexOf(row) != i:
                 self._list.insertWidget(i, row)
             fresh.append(row)
-        for row in old.values():
+        for row in old:
             self._list.removeWidget(row)
             row.hide()
             row.deleteLater()
@@ -123,10 +124,6 @@ class ProblemsPanel(QWidget):
         for row in self._rows:
             if row.diagnostic == diagnostic:
                 self._area.ensureWidgetVisible(row)
-
-    def place(self, diagnostic: Diagnostic) -> str:
-        """Where a problem is, in words."""
-        return place_of(self._project, diagnostic)
 
 
 class _Empty(QWidget):

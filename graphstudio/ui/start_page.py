@@ -126,10 +126,12 @@ class StartPage(QScrollArea):
         new.setObjectName("startNew")
         set_role(new, "primary")
         new.setIcon(icon("plus", self._theme.tokens.accent_text))
+        new.setIconSize(QSize(24, 16))
         new.clicked.connect(self.new_requested)
         open_ = QPushButton(tr("Open…"))
         open_.setObjectName("startOpen")
         open_.setIcon(icon("open", self._theme.tokens.text))
+        open_.setIconSize(QSize(24, 16))
         open_.clicked.connect(self.open_requested)
         row.addWidget(new)
         row.addWidget(open_)
@@ -140,8 +142,8 @@ class StartPage(QScrollArea):
         grid = QGridLayout()
         grid.setSpacing(10)
         for i, example in enumerate(examples()):
-            title, text = EXAMPLES.get(example.name, (Message(example.name), Message("")))
-            card = _Card(f"example_{example.name}", render(title), render(text))
+            words = [render(m) for m in EXAMPLES.get(example.name, ())] or [example.name, ""]
+            card = _Card(f"example_{example.name}", *words)
             card.chosen.connect(lambda name=example.name: self.example_chosen.emit(name))
             grid.addWidget(card, i // 2, i % 2)
         grid.setColumnStretch(0, 1)

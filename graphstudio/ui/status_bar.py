@@ -66,6 +66,11 @@ class StatusBar(QStatusBar):
         self._result = result
         self._show()
 
+    def set_project_shown(self, shown: bool) -> None:
+        """Hide what speaks of a project while there is none."""
+        for widget in (self.problems, self.size, self.work, self.memory, self.zoom):
+            widget.setVisible(shown)
+
     def show_zoom(self, zoom: float) -> None:
         self._zoom = zoom
         self.zoom.setText(f"{zoom:.0%}")
@@ -76,7 +81,7 @@ class StatusBar(QStatusBar):
         self.zoom.setAccessibleName(tr("Zoom"))
         self.language.setToolTip(tr("Language"))
         self.language.setAccessibleName(tr("Language"))
-        self.language.setText(LANGUAGES[language()])
+        self.language.setText(f" {LANGUAGES[language()]}")
         self.size.setToolTip(tr("Numbers that training changes, and the disk space they take"))
         self.work.setToolTip(tr("Floating-point operations of one forward pass of one sample"))
         self.memory.setToolTip(tr("Memory of all outputs for one sample"))
@@ -103,17 +108,17 @@ class StatusBar(QStatusBar):
             )
         text = ", ".join(parts) or tr("No problems")
         self.problems.setIcon(icon(name, color))
-        self.problems.setText(text)
+        self.problems.setText(f" {text}")
         self.problems.setAccessibleName(text)
         reports = self._result.nodes.values()
         count = sum(r.num_parameters for r in reports)
         self.size.setText(
             tr("{count} parameters, {size}", count=short(count), size=data_size(4 * count))
         )
-        self.work.setText(tr("{flops} a sample", flops=flops(sum(r.num_flops for r in reports))))
+        self.work.setText(tr("{flops} per sample", flops=flops(sum(r.num_flops for r in reports))))
         self.memory.setText(
             tr(
-                "{size} activations",
+                "{size} of outputs",
                 size=data_size(sum(r.activation_bytes for r in reports)),
             )
         )

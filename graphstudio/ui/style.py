@@ -105,6 +105,7 @@ def style_sheet(tokens: Tokens) -> str:
         "link": tokens.accent,
         "scroll": mix(tokens.border, tokens.text_dim, 0.25),
         "icon_chevron_down": _tinted("chevron-down", tokens.text_dim),
+        "icon_chevron_up": _tinted("chevron-up", tokens.text_dim),
         "icon_check": _tinted("check", tokens.accent_text),
         "icon_dash": _tinted("dash", tokens.accent_text),
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from graphstudio.i18n import tr
 from graphstudio.nodes.types import Message
 from graphstudio.ui.actions import Command
+from graphstudio.ui.workspace import DOCKS
 
 if TYPE_CHECKING:
     from graphstudio.ui.main_window import MainWindow
@@ -30,7 +31,7 @@ EDIT_MENU = (
 VIEW_MENU = (
     "view.fit_all", "view.fit_selection", "view.zoom_in", "view.zoom_out", "view.zoom_reset",
     SEPARATOR, "view.labels", "view.minimap", SEPARATOR,
-    "view.panels", "view.sides", "view.focus", "view.reset_layout", SEPARATOR,
+    "view.panels", "view.sides", "view.focus", "view.workspace.reset", SEPARATOR,
     "view.dark", "view.light", "view.language", SEPARATOR, "view.start",
 )  # fmt: skip
 RUN_MENU = (
@@ -77,12 +78,12 @@ def _file(w: MainWindow) -> Iterator[Command]:
     )  # fmt: skip
     yield Command(
         id="file.export", text=Message("Export code…"), group="file", keys=("Ctrl+E",),
-        icon="export", handler=w.export, enabled=w.has_project,
+        icon="export", handler=w.dialogs.export, enabled=w.has_project,
         help=Message("Export the model as a PyTorch, TensorFlow or Keras project"),
     )  # fmt: skip
     yield Command(
         id="file.settings", text=Message("Settings…"), group="file", keys=("Ctrl+,",),
-        icon="settings", handler=w.show_settings,
+        icon="settings", handler=w.dialogs.settings,
     )  # fmt: skip
     yield Command(
         id="file.close", text=Message("Close project"), group="file", keys=("Ctrl+W",),
@@ -113,15 +114,16 @@ def _edit(w: MainWindow) -> Iterator[Command]:
 def _view(w: MainWindow) -> Iterator[Command]:
     yield Command(
         id="view.sides", text=Message("Side panels"), group="view", keys=("Ctrl+B",),
-        handler=w.toggle_sides, checked=w.sides_shown,
+        handler=w.workspace.toggle_sides, checked=w.workspace.sides_shown,
     )  # fmt: skip
     yield Command(
         id="view.focus", text=Message("Canvas only"), group="view",
-        keys=("F11", "Ctrl+Shift+F"), handler=w.toggle_focus, checked=lambda: w.in_focus_mode,
+        keys=("F11", "Ctrl+Shift+F"), handler=w.workspace.toggle_focus,
+        checked=lambda: w.workspace.in_focus_mode,
     )  # fmt: skip
     yield Command(
-        id="view.reset_layout", text=Message("Reset layout"), group="view",
-        handler=w.reset_layout,
+        id="view.workspace.reset", text=Message("Reset layout"), group="view",
+        handler=w.workspace.reset,
     )  # fmt: skip
     yield Command(
         id="view.dark", text=Message("Dark theme"), group="view",
@@ -138,10 +140,10 @@ def _view(w: MainWindow) -> Iterator[Command]:
     yield Command(
         id="view.start", text=Message("Start page"), group="view", handler=w.show_start_page
     )
-    for name, title in w.dock_titles():
+    for name, title in DOCKS.items():
         yield Command(
             id=f"view.dock_{name}", text=title, group="view",
-            handler=lambda n=name: w.toggle_dock(n),
+            handler=lambda n=name: w.workspace.toggle(n),
             checked=lambda n=name: not w.docks[n].isHidden(),
         )  # fmt: skip
     yield Command(
@@ -188,19 +190,19 @@ def _run(w: MainWindow) -> Iterator[Command]:
 def _help(w: MainWindow) -> Iterator[Command]:
     yield Command(
         id="help.commands", text=Message("All commands…"), group="help",
-        keys=("Ctrl+P", "Ctrl+Shift+P"), icon="search", handler=w.show_commands,
+        keys=("Ctrl+P", "Ctrl+Shift+P"), icon="search", handler=w.dialogs.commands,
     )  # fmt: skip
     yield Command(
         id="help.keys", text=Message("Keyboard and mouse…"), group="help",
-        keys=("Ctrl+/", "F1"), icon="keyboard", handler=w.show_keys,
+        keys=("Ctrl+/", "F1"), icon="keyboard", handler=w.dialogs.keys,
     )  # fmt: skip
     yield Command(
         id="help.keys_canvas", text=Message("Keyboard and mouse…"), group="help", keys=("?",),
-        canvas_only=True, handler=w.show_keys,
+        canvas_only=True, handler=w.dialogs.keys,
     )  # fmt: skip
     yield Command(
         id="help.about", text=Message("About graphstudio…"), group="help", icon="info",
-        handler=w.show_about,
+        handler=w.dialogs.about,
     )  # fmt: skip
 
 
@@ -247,7 +249,7 @@ def fill_menus(w: MainWindow) -> None:
                 w.example_menu.aboutToShow.connect(w.fill_examples)
             elif entry == "view.panels":
                 panels = menu.addMenu(tr("Panels"))
-                for dock, _ in w.dock_titles():
+                for dock, _ in DOCKS.items():
                     panels.addAction(w.actions_by_id[f"view.dock_{dock}"])
             elif entry == "view.language":
                 languages = menu.addMenu(tr("Language"))

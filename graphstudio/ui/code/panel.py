@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QSignalBlocker, QSize, Qt, QThreadPool, QTim
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QToolButton, QVBoxLayout, QWidget
 
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import tr
 from graphstudio.ir import graph as ir
 from graphstudio.ir.check import CheckFailed
 from graphstudio.ir.result import CheckResult
@@ -17,7 +17,7 @@ from graphstudio.ui.code.lexing import Span, spans_of
 from graphstudio.ui.code.view import CodeView
 from graphstudio.ui.icons import icon, pixmap
 from graphstudio.ui.inspector.editors import ComboBox
-from graphstudio.ui.problem_row import place_of
+from graphstudio.ui.problem_row import sentence_of
 from graphstudio.ui.project import Project
 from graphstudio.ui.theme import Theme
 
@@ -259,19 +259,11 @@ class CodePanel(QWidget):
         first = result.first_error
         self._banner.setVisible(first is not None)
         if first is not None:
-            place = place_of(self._project, first)
+            problem = sentence_of(self._project, first)
             self._banner_text.setText(
-                tr(
-                    "{place}: {problem}. The code below is that of the last valid graph.",
-                    place=place,
-                    problem=render(first.message).rstrip(".。"),
-                )
+                tr("{problem} The code below is that of the last valid graph.", problem=problem)
                 if self._script.files
-                else tr(
-                    "{place}: {problem}. The code appears once this is mended.",
-                    place=place,
-                    problem=render(first.message).rstrip(".。"),
-                )
+                else tr("{problem} The code appears once this is mended.", problem=problem)
             )
 
     def _recolor(self) -> None:

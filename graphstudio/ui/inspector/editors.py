@@ -10,14 +10,24 @@ import math
 from typing import Any
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QWheelEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPaintEvent, QWheelEvent
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
 
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.spec import ParamSpec
 from graphstudio.nodes.types import Message
 from graphstudio.ui.inspector.arithmetic import evaluate
-from graphstudio.ui.style import set_property
+from graphstudio.ui.style import set_property, set_role
 
 MIXED = object()
 """Stands for "the selected nodes differ"."""
@@ -96,6 +106,11 @@ class Editor(QWidget):
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(6)
+        self._has_unit = bool(spec.unit)
+        if spec.unit:
+            unit = QLabel(spec.unit)
+            set_role(unit, "dim")
+            self._row.addWidget(unit)
 
     def show_value(self, value: Any) -> None:
         raise NotImplementedError
@@ -110,7 +125,7 @@ class Editor(QWidget):
         """The label is dragged; numbers follow."""
 
     def _take(self, field: QWidget) -> None:
-        self._row.addWidget(field, 1)
+        self._row.insertWidget(self._row.count() - self._has_unit, field, 1)
         self.setFocusProxy(field)
         field.setAccessibleName(render(Message(self.spec.label)))
 
@@ -291,8 +306,27 @@ class ComboBox(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumContentsLength(6)
+        self.setMinimumContentsLength(4)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        # A style sheet cuts long texts where they end; three dots say that there is more.
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        room = field.width() - 4
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideRight, room
+        )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():

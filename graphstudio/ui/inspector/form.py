@@ -17,7 +17,7 @@ from graphstudio.ui.inspector.editors import MIXED, Editor, make_editor, number_
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
 
-LABEL_WIDTH = 112
+LABEL_WIDTH = 114
 SCRUB_PIXELS = 6
 """Pixels that the label is dragged for one step."""
 
@@ -74,8 +74,8 @@ class Form(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(12, 2, 8, 8)
-        self._grid.setHorizontalSpacing(8)
+        self._grid.setContentsMargins(12, 2, 6, 8)
+        self._grid.setHorizontalSpacing(6)
         self._grid.setVerticalSpacing(6)
         self._grid.setColumnStretch(1, 1)
         self._rows: dict[str, _Row] = {}
@@ -140,9 +140,6 @@ class _Row:
         self.label = FieldLabel(spec.kind in ("int", "float") or spec.kind == "ints")
         self.editor = make_editor(spec)
         self.editor.setObjectName(f"param_{spec.name}")
-        self.unit = QLabel(spec.unit)
-        set_role(self.unit, "dim")
-        self.unit.setVisible(bool(spec.unit))
         self.reset_button = QToolButton()
         self.reset_button.setObjectName("resetButton")
         self.reset_button.setIconSize(QSize(14, 14))
@@ -158,9 +155,8 @@ class _Row:
         top = Qt.AlignmentFlag.AlignVCenter
         grid.addWidget(self.label, 2 * index, 0, top)
         grid.addWidget(self.editor, 2 * index, 1)
-        grid.addWidget(self.unit, 2 * index, 2, top)
-        grid.addWidget(self.reset_button, 2 * index, 3, top)
-        grid.addWidget(self.problem, 2 * index + 1, 1, 1, 3)
+        grid.addWidget(self.reset_button, 2 * index, 2, top)
+        grid.addWidget(self.problem, 2 * index + 1, 1, 1, 2)
         self.label.setBuddy(self.editor)
         self.label.dragged.connect(self.editor.scrub)
         self.label.released.connect(form.burst_ended)
@@ -172,7 +168,7 @@ class _Row:
         self.retranslate()
 
     def _widgets(self) -> tuple[QWidget, ...]:
-        return (self.label, self.editor, self.unit, self.reset_button, self.problem)
+        return (self.label, self.editor, self.reset_button, self.problem)
 
     def remove(self) -> None:
         for widget in self._widgets():
@@ -184,7 +180,9 @@ class _Row:
         self._visible = visible
         self.label.setVisible(visible)
         self.editor.setVisible(visible)
-        self.unit.setVisible(visible and bool(self.spec.unit))
+        policy = self.reset_button.sizePolicy()
+        policy.setRetainSizeWhenHidden(visible)
+        self.reset_button.setSizePolicy(policy)
         if not visible:
             self.reset_button.hide()
             self.problem.hide()

@@ -192,17 +192,19 @@ class NodePage(QWidget):
                     name = tr("Output") if single else render(Message(port.label))
                     found = report.output_types.get(port.name) if report else None
                     rows.append((name, _type_text(found)))
-        reports = [r for n in self._nodes if (r := result.nodes.get(n.id)) is not None]
+        reports = [
+            r for n in self._nodes if (r := result.nodes.get(n.id)) is not None and r.output_types
+        ]
         if reports:
             rows.append((tr("Trainable"), exact(sum(r.num_parameters for r in reports))))
             rows.append(
                 (
                     tr("Compute"),
-                    tr("{flops} a sample", flops=flops(sum(r.num_flops for r in reports))),
+                    tr("{flops} per sample", flops=flops(sum(r.num_flops for r in reports))),
                 )
             )
             size = data_size(sum(r.activation_bytes for r in reports))
-            rows.append((tr("Activations"), tr("{size} a sample", size=size)))
+            rows.append((tr("Output memory"), tr("{size} per sample", size=size)))
         self._facts.show_rows(rows)
         self.shapes.setVisible(bool(rows))
 

@@ -160,15 +160,19 @@ class ProjectPage(QWidget):
     def show_result(self) -> None:
         """Show the totals of the last check."""
         reports = self._project.result.nodes.values()
+        work = flops(sum(r.num_flops for r in reports))
         nodes = self._project.document.main.nodes
         rows = [
             (tr("Nodes"), exact(len(nodes))),
             (tr("Trainable"), exact(sum(r.num_parameters for r in reports))),
             (tr("Weights"), data_size(4 * sum(r.num_parameters for r in reports))),
-            (tr("Compute"), tr("{flops} a sample", flops=flops(sum(r.num_flops for r in reports)))),
             (
-                tr("Activations"),
-                tr("{size} a sample", size=data_size(sum(r.activation_bytes for r in reports))),
+                tr("Compute"),
+                tr("{flops} per sample", flops=work),
+            ),
+            (
+                tr("Output memory"),
+                tr("{size} per sample", size=data_size(sum(r.activation_bytes for r in reports))),
             ),
         ]
         self._totals.show_rows(rows)
