@@ -16,7 +16,7 @@ from graphstudio.document.model import Wire
 from graphstudio.i18n import tr
 from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import Message
-from graphstudio.ui.canvas.face import GRID, HEADER
+from graphstudio.ui.canvas.face import GRID
 from graphstudio.ui.canvas.gestures.move import snapped
 from graphstudio.ui.canvas.scene import GraphScene, WireKey
 from graphstudio.ui.canvas.suggest import End, first_output, input_for, output_for
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 GRAPH_MIME = "application/x-graphstudio-graph"
 GAP = 80.0
 """Room between a node and the one that is added after it."""
-_FRAME_PAD = 30.0
+_FRAME_PAD = 20.0
 _BURST_MS = 700
 
 
@@ -438,7 +438,7 @@ def frame_rect(rects: Sequence[QRectF]) -> QRectF:
     rect = QRectF()
     for r in rects:
         rect = rect.united(r)
-    return rect.adjusted(-_FRAME_PAD, -_FRAME_PAD - HEADER, _FRAME_PAD, _FRAME_PAD)
+    return rect.adjusted(-_FRAME_PAD, -2 * _FRAME_PAD, _FRAME_PAD, _FRAME_PAD)
 
 
 def _tuple(rect: QRectF) -> tuple[float, float, float, float]:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 from graphstudio.document.model import Frame, Node, Wire
 from graphstudio.ui.canvas import curve
 from graphstudio.ui.canvas.face import FaceState, NodeFace, paint_node
+from graphstudio.ui.canvas.guard import guarded
 from graphstudio.ui.canvas.style import CanvasStyle, Text, faded
 
 FRAME_TITLE = 30.0
@@ -58,6 +59,7 @@ class NodeItem(QGraphicsItem):
         path.addRect(self.face.body)
         return path
 
+    @guarded
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
@@ -122,6 +124,7 @@ class WireItem(QGraphicsItem):
             return pen
         return QPen(style.wire, 2.0)
 
+    @guarded
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
@@ -190,6 +193,7 @@ class FrameItem(QGraphicsItem):
     def boundingRect(self) -> QRectF:
         return self._size.adjusted(-4, -4, 4, 4)
 
+    @guarded
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QInputDevice, QPainter, QTransform, QWheelEvent
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
@@ -40,6 +40,7 @@ class NavigableView(QGraphicsView):
         self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
         self.setResizeAnchor(QGraphicsView.ViewportAnchor.AnchorViewCenter)
+        self.viewport().installEventFilter(self)
 
     # -- what the final class adds -------------------------------------------------------------
 
@@ -183,14 +184,19 @@ class NavigableView(QGraphicsView):
             delta = QPoint(delta.y(), 0)
         self.pan_by(delta.x(), delta.y())
 
-    def viewportEvent(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.NativeGesture:
-            if event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
-                self.zoom_by(1.0 + event.value(), event.position().toPoint())
-            return True
-        if event.type() == QEvent.Type.ToolTip:
-            return True  # the cards say more
-        return super().viewportEvent(event)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pinches, and tool tips that the cards replace.
+
+        A filter on the viewport, not an override of ``viewportEvent``: see ``guard``.
+        """
+        if watched is self.viewport():
+            if event.type() == QEvent.Type.ToolTip:
+                return True
+            if event.type() == QEvent.Type.NativeGesture:
+                if event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
+                    self.zoom_by(1.0 + event.value(), event.position().toPoint())
+                return True
+        return False
 
     # -- moving and resting --------------------------------------------------------------------
 

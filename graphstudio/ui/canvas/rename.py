@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QRect, Qt
+from PySide6.QtCore import QEvent, QObject, QRect, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLineEdit, QWidget
 
@@ -21,6 +21,7 @@ class RenameEditor(QLineEdit):
         self.setMaxLength(120)
         self._done: Callable[[str], None] | None = None
         self._before = ""
+        self.installEventFilter(self)
         self.hide()
 
     def open_on(
@@ -45,11 +46,12 @@ class RenameEditor(QLineEdit):
         self.raise_()
         self.setFocus(Qt.FocusReason.PopupFocusReason)
 
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            event.accept()  # every key is text here, none is a command of the canvas
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Every key is text here, none is a command of the canvas."""
+        if event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
             return True
-        return super().event(event)
+        return False
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         match event.key():

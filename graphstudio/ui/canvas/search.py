@@ -123,12 +123,12 @@ class SearchPopup(QFrame):
                 self.close_box()
             return False
         if watched is self.line and isinstance(event, QKeyEvent):
-            if event.type() == QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_Escape:
-                event.accept()
+            if event.type() == QEvent.Type.ShortcutOverride:
+                event.accept()  # what is typed here is no command of the canvas
                 return True
             if event.type() == QEvent.Type.KeyPress and self._key(event):
                 return True
-        return super().eventFilter(watched, event)
+        return False
 
     def _key(self, event: QKeyEvent) -> bool:
         match event.key():

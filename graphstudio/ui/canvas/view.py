@@ -27,6 +27,7 @@ from graphstudio.ui.canvas.gestures.move import Move
 from graphstudio.ui.canvas.gestures.pan import Pan
 from graphstudio.ui.canvas.gestures.resize_frame import ResizeFrame
 from graphstudio.ui.canvas.gestures.rubber_band import RubberBand
+from graphstudio.ui.canvas.guard import guarded
 from graphstudio.ui.canvas.hit import Hit, hit_test
 from graphstudio.ui.canvas.hovering import Hovering
 from graphstudio.ui.canvas.menus import build_menu
@@ -225,9 +226,11 @@ class GraphView(ViewCommands, NavigableView):
         self.drawForeground(painter, visible)
         painter.end()
 
+    @guarded
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
         paint_grid(painter, rect, self.zoom, self.style_)
 
+    @guarded
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
         self.gestures.paint(painter)
         if not self.graph_scene.nodes and self.gestures.place is None:
@@ -262,11 +265,12 @@ class GraphView(ViewCommands, NavigableView):
             self._space_used = True
             self._begin(Pan(self, pointer, Hit()))
         elif self.gestures:
+            gesture = self.gestures.top
             if button == _RIGHT:
                 self.gestures.cancel()
                 self._update_cursor()
-            elif button == _LEFT and self.gestures.top.press(pointer):
-                self._end(self.gestures.top)
+            elif button == _LEFT and gesture.press(pointer):
+                self._end(gesture)
         elif button == _RIGHT and pointer.held(_CTRL):
             self._begin(Cut(self, pointer, Hit()))
         elif button == _LEFT:

@@ -162,7 +162,7 @@ class PalettePanel(QWidget):
             if event.key() == Qt.Key.Key_Escape and self.search.text():
                 self.search.clear()
                 return True
-        return super().eventFilter(watched, event)
+        return False
 
     def _items(self) -> list[QTreeWidgetItem]:
         out = []

@@ -81,9 +81,7 @@ class Move(Gesture):
             self._frames[frame_id] = self.scene.frames[frame_id].body_rect()
         nodes = self.scene.graph.nodes
         self._origins = {n: nodes[n].position for n in ids}
-        if self.hit.frame:
-            self._anchor = self._frames[self.hit.frame].topLeft()
-        else:
+        if not self.hit.frame:  # a frame moves by whole steps, so that its nodes keep their grid
             self._anchor = QPointF(*self._origins[self.hit.node])
         self.view.overview.lift(frozenset(ids))
 

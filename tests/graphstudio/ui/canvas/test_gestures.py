@@ -1,0 +1,527 @@
+"""What the pointer does: each gesture changes what it should, Esc leaves everything as it was."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtWidgets import QApplication
+
+CTRL, SHIFT, ALT = (
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.AltModifier,
+)
+MIDDLE, RIGHT = Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton
+EMPTY = QPointF(300, 200)
+
+
+# -- selecting -----------------------------------------------------------------------------------
+
+
+def test_click_selects_shift_adds_and_ctrl_toggles(hand, model, at):
+    hand.click(at("conv"))
+    assert model.project.selection == {model["conv"]}
+    hand.click(at("relu"), modifiers=SHIFT)
+    assert model.project.selection == {model["conv"], model["relu"]}
+    hand.click(at("conv"), modifiers=CTRL)
+    assert model.project.selection == {model["relu"]}
+    hand.click(EMPTY)
+    assert model.project.selection == set()
+
+
+def test_click_on_one_of_many_selected_leaves_only_that_one(hand, model, at):
+    model.project.select(model.graph.nodes)
+    hand.click(at("conv"))
+    assert model.project.selection == {model["conv"]}
+
+
+def test_rubber_band_replaces_adds_and_toggles(hand, model):
+    hand.drag(QPointF(290, -30), QPointF(620, 60))
+    assert model.project.selection == {model["conv"], model["relu"]}
+    hand.drag(QPointF(-30, 280), QPointF(20, 420), modifiers=SHIFT)
+    assert model.project.selection == {model["conv"], model["relu"], model["flatten"]}
+    hand.drag(QPointF(590, -30), QPointF(820, 60), modifiers=CTRL)
+    assert model.project.selection == {model["conv"], model["flatten"]}
+
+
+def test_escape_calls_off_a_rubber_band(hand, view, model):
+    model.project.select({model["dense"]})
+    hand.drag(QPointF(290, -30), QPointF(620, 60), drop=False)
+    assert model["conv"] in model.project.selection
+    hand.key(Qt.Key.Key_Escape)
+    assert model.project.selection == {model["dense"]}
+
+
+# -- moving --------------------------------------------------------------------------------------
+
+
+def test_drag_moves_on_the_grid_in_one_step(hand, model, at):
+    steps = model.steps
+    hand.drag(at("dense"), at("dense") + QPointF(47, 31))
+    assert model.position("dense") == (340, 340)
+    assert model.steps == steps + 1
+    model.project.undo()
+    assert model.position("dense") == (300, 300)
+    model.project.redo()
+    assert model.position("dense") == (340, 340)
+
+
+def test_ctrl_ignores_the_grid_and_shift_locks_an_axis(hand, model, at):
+    hand.drag(at("dense"), at("dense") + QPointF(47, 31), modifiers=CTRL)
+    assert model.position("dense") == (347, 331)
+    model.project.undo()
+    start = at("dense")
+    hand.press(start)
+    hand.move(start + QPointF(47, 31), SHIFT)
+    hand.release(start + QPointF(87, 31), modifiers=SHIFT)
+    assert model.position("dense") == (380, 300)
+
+
+def test_dragging_one_of_several_moves_all(hand, model, at):
+    model.project.select({model["conv"], model["relu"]})
+    hand.drag(at("conv"), at("conv") + QPointF(0, -40))
+    assert model.position("conv") == (300, -40)
+    assert model.position("relu") == (600, -40)
+    assert model.project.selection == {model["conv"], model["relu"]}
+
+
+def test_wires_follow_during_a_drag_and_escape_puts_all_back(hand, view, model, at):
+    before = model.text()
+    wire = view.graph_scene.wires[model["relu"], "x"]
+    start = wire.curves[0][0]
+    hand.drag(at("conv"), at("conv") + QPointF(60, 80), drop=False)
+    assert wire.curves[0][0] == (start[0] + 60, start[1] + 80)
+    hand.key(Qt.Key.Key_Escape)
+    assert wire.curves[0][0] == start
+    assert view.graph_scene.nodes[model["conv"]].pos() == QPointF(300, 0)
+    hand.release(at("conv"))
+    assert model.text() == before
+    assert model.steps == 0
+
+
+def test_drag_without_moving_far_enough_is_a_click(hand, model, at):
+    hand.drag(at("conv"), at("conv") + QPointF(2, 1))
+    assert model.position("conv") == (300, 0)
+    assert model.steps == 0
+
+
+def test_overview_drag_moves_too(hand, view, model, at):
+    view.set_zoom(0.3)
+    hand.drag(at("dense"), at("dense") + QPointF(200, 40))
+    assert model.position("dense") == (500, 340)
+
+
+# -- wiring --------------------------------------------------------------------------------------
+
+
+def test_drag_from_an_output_connects(hand, model, at):
+    hand.drag(at("relu", "y", output=True), at("add", "a"))
+    assert ("relu", "y", "add", "a") in model.wires()
+    model.project.undo()
+    assert ("relu", "y", "add", "a") not in model.wires()
+
+
+def test_drag_from_a_free_input_connects_backwards(hand, model, at):
+    hand.drag(at("add", "b"), at("relu", "y", output=True))
+    assert ("relu", "y", "add", "b") in model.wires()
+
+
+def test_drop_on_a_body_takes_the_first_free_port(hand, model, at):
+    hand.drag(at("relu", "y", output=True), at("add"))
+    hand.drag(at("conv", "y", output=True), at("add"))
+    assert {("relu", "y", "add", "a"), ("conv", "y", "add", "b")} <= model.wires()
+
+
+def test_click_port_then_port_connects(hand, view, model, at):
+    hand.click(at("relu", "y", output=True))
+    assert view.gestures
+    hand.move(at("add", "a"))
+    hand.click(at("add", "a"))
+    assert ("relu", "y", "add", "a") in model.wires()
+    assert not view.gestures
+
+
+def test_a_connected_input_is_plugged_elsewhere_in_one_step(hand, model, at):
+    steps = model.steps
+    hand.drag(at("dense", "x"), at("add", "a"))
+    assert ("flatten", "y", "add", "a") in model.wires()
+    assert not any(w[2] == "dense" for w in model.wires())
+    assert model.steps == steps + 1
+    model.project.undo()
+    assert ("flatten", "y", "dense", "x") in model.wires()
+
+
+def test_a_connected_input_dropped_on_empty_is_disconnected(hand, view, model, at):
+    hand.drag(at("dense", "x"), EMPTY)
+    assert not any(w[2] == "dense" for w in model.wires())
+    assert not view.search.isVisible()
+    model.project.undo()
+    assert ("flatten", "y", "dense", "x") in model.wires()
+
+
+def test_a_wire_dropped_where_it_was_changes_nothing(hand, model, at):
+    before = model.text()
+    start = at("dense", "x")
+    hand.press(start)
+    hand.move(start + QPointF(0, 60))
+    hand.move(start)
+    hand.release(start)
+    assert model.text() == before
+    assert model.steps == 0
+
+
+def test_a_wire_replaces_the_one_that_is_there(hand, model, at):
+    hand.drag(at("input", "y", output=True), at("dense", "x"))
+    assert ("input", "y", "dense", "x") in model.wires()
+    assert ("flatten", "y", "dense", "x") not in model.wires()
+
+
+def test_a_cycle_is_refused_with_its_reason_at_the_pointer(hand, view, model, at):
+    before = model.text()
+    said = []
+    view.status_message.connect(said.append)
+    hand.drag(at("dense", "y", output=True), at("conv", "x"), drop=False)
+    assert view.hovering.card.isVisible()
+    assert any("cycle" in text for text in view.hovering.card.texts)
+    hand.release(at("conv", "x"))
+    assert model.text() == before
+    assert "cycle" in said[-1]
+    assert not view.hovering.card.isVisible()
+
+
+def test_a_shape_that_does_not_fit_is_explained_but_allowed(hand, view, model, at):
+    hand.drag(at("conv", "y", output=True), at("dense", "x"), drop=False)
+    texts = " ".join(view.hovering.card.texts)
+    assert "(N, 8, 8, 8)" in texts
+    hand.release(at("dense", "x"))
+    assert ("conv", "y", "dense", "x") in model.wires()
+    assert not model.project.check_now().ok
+
+
+def test_illegal_targets_fade_while_a_wire_is_dragged(hand, view, model, at):
+    nodes = view.graph_scene.nodes
+    hand.drag(at("dense", "y", output=True), EMPTY, drop=False)
+    assert nodes[model["input"]].state.dimmed
+    assert nodes[model["conv"]].state.dimmed
+    assert not nodes[model["add"]].state.dimmed
+    assert nodes[model["add"]].state.legal == {("a", False), ("b", False)}
+    hand.key(Qt.Key.Key_Escape)
+    assert not any(i.state.dimmed or i.state.legal for i in nodes.values())
+
+
+def test_escape_while_wiring_changes_nothing(hand, view, model, at):
+    before = model.text()
+    hand.drag(at("relu", "y", output=True), at("add", "a"), drop=False)
+    hand.key(Qt.Key.Key_Escape)
+    hand.release(at("add", "a"))
+    assert model.text() == before
+    assert not view.gestures
+    assert not view.search.isVisible()
+
+
+def test_drop_on_empty_offers_what_fits_and_wires_it(hand, view, model, at):
+    hand.drag(at("relu", "y", output=True), QPointF(900, 100))
+    assert view.search.isVisible()
+    offered = view.search.shown()
+    assert "layer.max_pool2d" in offered
+    assert "io.input" not in offered
+    assert "layer.dense" not in offered, "Dense cannot take four dimensions"
+    hand.type("maxpool", view.search.line)
+    hand.key(Qt.Key.Key_Return, target=view.search.line)
+    (new,) = model.new_nodes()
+    wire = model.graph.wires[new, "x"]
+    assert wire.source == model["relu"]
+    assert model.graph.nodes[new].position[0] == pytest.approx(900, abs=20)
+    model.project.undo()
+    assert not model.new_nodes()
+
+
+def test_backward_drop_on_empty_feeds_the_input(hand, view, model, at):
+    hand.drag(at("dropout", "x"), QPointF(560, 420))
+    hand.type("tanh", view.search.line)
+    hand.key(Qt.Key.Key_Return, target=view.search.line)
+    (new,) = model.new_nodes()
+    assert model.graph.wires[model["dropout"], "x"].source == new
+
+
+def test_ctrl_drag_moves_all_wires_of_an_output(hand, model, at):
+    hand.drag(at("relu", "y", output=True), at("add", "a"))
+    hand.drag(at("relu", "y", output=True), at("conv", "y", output=True), modifiers=CTRL)
+    assert {("conv", "y", "add", "a"), ("conv", "y", "flatten", "x")} <= model.wires()
+    assert not any(w[0] == "relu" for w in model.wires())
+
+
+def test_alt_click_disconnects_port_and_wire(hand, view, model, at):
+    hand.click(at("relu", "x"), modifiers=ALT)
+    assert ("conv", "y", "relu", "x") not in model.wires()
+    middle = view.graph_scene.wires[model["dense"], "x"].points()[10]
+    hand.click(QPointF(*middle), modifiers=ALT)
+    assert ("flatten", "y", "dense", "x") not in model.wires()
+
+
+def test_swipe_cuts_every_wire_it_crosses(hand, view, model):
+    before = model.text()
+    hand.drag(QPointF(540, -40), QPointF(540, 110), RIGHT, CTRL, drop=False)
+    hand.key(Qt.Key.Key_Escape)
+    hand.release(QPointF(540, 110), RIGHT, CTRL)
+    assert model.text() == before
+    hand.drag(QPointF(540, -40), QPointF(540, 110), RIGHT, CTRL)
+    assert ("conv", "y", "relu", "x") not in model.wires()
+    assert ("input", "y", "conv", "x") in model.wires()
+    assert model.steps == 1
+    model.project.undo()
+    assert model.text() == before
+
+
+# -- dropping on a wire --------------------------------------------------------------------------
+
+
+def test_a_node_dropped_on_a_wire_is_inserted_and_makes_room(hand, model, at):
+    steps = model.steps
+    hand.drag(at("dropout"), QPointF(240, 75) + QPointF(0, 0), steps=8)
+    assert {("input", "y", "dropout", "x"), ("dropout", "y", "conv", "x")} <= model.wires()
+    assert ("input", "y", "conv", "x") not in model.wires()
+    assert model.steps == steps + 1
+    dropout_right = model.position("dropout")[0] + 180
+    assert model.position("conv")[0] >= dropout_right + 20
+    model.project.undo()
+    assert ("input", "y", "conv", "x") in model.wires()
+    assert model.position("conv") == (300, 0)
+
+
+def test_alt_keeps_a_node_off_the_wire(hand, model, at):
+    hand.press(at("dropout"))
+    hand.move(QPointF(240, 75), ALT)
+    hand.release(QPointF(240, 75), modifiers=ALT)
+    assert ("input", "y", "conv", "x") in model.wires()
+    assert model.position("dropout")[0] < 300
+
+
+def test_a_wired_node_is_not_inserted(hand, model, at):
+    hand.drag(at("dense"), QPointF(240, 75))
+    assert ("input", "y", "conv", "x") in model.wires()
+
+
+def test_palette_drag_shows_a_ghost_and_drops_a_node(hand, view, model):
+    assert hand.palette_drag("act.tanh", QPointF(900, 200), drop=False)
+    assert view.gestures.place is not None
+    assert not model.new_nodes()
+    hand.palette_leave()
+    assert view.gestures.place is None
+    hand.palette_drag("act.tanh", QPointF(900, 200))
+    (new,) = model.new_nodes()
+    assert model.graph.nodes[new].type == "act.tanh"
+    assert model.project.selection == {new}
+    x, y = model.graph.nodes[new].position
+    assert (x % 20, y % 20) == (0, 0)
+    model.project.undo()
+    assert not model.new_nodes()
+
+
+def test_palette_drag_onto_a_wire_inserts(hand, view, model):
+    a, b = (
+        QPointF(*p)
+        for p in (view.graph_scene.wires[model["relu"], "x"].curves[0][k] for k in (0, 3))
+    )
+    hand.palette_drag("layer.batch_norm", (a + b) / 2 + QPointF(0, -50))
+    (new,) = model.new_nodes()
+    assert model.graph.wires[new, "x"].source == model["conv"]
+    assert model.graph.wires[model["relu"], "x"].source == new
+
+
+def test_a_foreign_drag_is_not_taken(hand, model):
+    assert not hand.palette_drag("no.such_type", QPointF(900, 200))
+    assert not model.new_nodes()
+
+
+# -- navigation ----------------------------------------------------------------------------------
+
+
+def test_wheel_zooms_at_the_pointer(hand, view):
+    pos = QPointF(500, 100)
+    before = view.mapFromScene(pos)
+    hand.wheel(pos, 1)
+    assert view.zoom == pytest.approx(1.15)
+    after = view.mapFromScene(pos)
+    assert (after - before).manhattanLength() <= 2
+
+
+def test_zoom_stays_in_its_limits(hand, view):
+    for _ in range(60):
+        hand.wheel(QPointF(400, 300), -1)
+    assert view.zoom == pytest.approx(0.05)
+    for _ in range(60):
+        hand.wheel(QPointF(400, 300), 1)
+    assert view.zoom == pytest.approx(4.0)
+
+
+def test_shift_wheel_pans_sideways(hand, view):
+    before = view.mapToScene(0, 0)
+    hand.wheel(QPointF(400, 300), 1, SHIFT)
+    assert view.zoom == 1.0
+    after = view.mapToScene(0, 0)
+    assert after.x() != before.x()
+    assert after.y() == before.y()
+
+
+def test_middle_drag_pans(hand, view):
+    before = view.mapToScene(0, 0)
+    start = view.mapToScene(300, 300)
+    hand.press(start, MIDDLE)
+    hand.move(start + QPointF(50, 30))
+    hand.release(view.mapToScene(350, 330), MIDDLE)
+    moved = before - view.mapToScene(0, 0)
+    assert (moved.x(), moved.y()) == (50, 30)
+
+
+def test_space_drag_pans_and_a_space_tap_searches(hand, view, model):
+    before = view.mapToScene(0, 0)
+    hand.key_down(Qt.Key.Key_Space, text=" ")
+    start = view.mapToScene(400, 300)
+    hand.press(start)
+    hand.move(start + QPointF(40, 0))
+    hand.release(view.mapToScene(440, 300))
+    hand.key_up(Qt.Key.Key_Space)
+    assert view.mapToScene(0, 0).x() == before.x() - 40
+    assert not view.search.isVisible()
+    hand.key(Qt.Key.Key_Space, text=" ")
+    assert view.search.isVisible()
+
+
+def test_panning_in_the_middle_of_a_wire_keeps_the_wire(hand, view, model, at):
+    hand.drag(at("relu", "y", output=True), EMPTY, drop=False)
+    place = view.mapToScene(500, 500)
+    hand.press(place, MIDDLE)
+    hand.move(place + QPointF(30, 0))
+    hand.release(place + QPointF(30, 0), MIDDLE)
+    assert view.gestures
+    hand.move(at("add", "a"))
+    hand.release(at("add", "a"))
+    assert ("relu", "y", "add", "a") in model.wires()
+
+
+# -- frames --------------------------------------------------------------------------------------
+
+
+def test_frame_moves_its_nodes_and_resizes(hand, view, model, at):
+    model.project.select({model["conv"], model["relu"]})
+    frame_id = view.edits.frame_around(model.project.selection)
+    rect = view.graph_scene.frames[frame_id].body_rect()
+    steps = model.steps
+    grip = rect.topLeft() + QPointF(40, 14)
+    hand.drag(grip, grip + QPointF(0, -60))
+    assert model.position("conv") == (300, -60)
+    assert model.graph.frames[frame_id].rect[1] == rect.top() - 60
+    assert model.steps == steps + 1
+    model.project.undo()
+    assert model.position("conv") == (300, 0)
+    assert view.graph_scene.frames[frame_id].body_rect() == rect
+
+    corner = rect.bottomRight()
+    hand.drag(corner, corner + QPointF(40, 60))
+    assert model.graph.frames[frame_id].rect[2:] == (
+        pytest.approx(rect.width() + 40, abs=20),
+        pytest.approx(rect.height() + 60, abs=20),
+    )
+    before = model.text()
+    corner = view.graph_scene.frames[frame_id].body_rect().bottomRight()
+    hand.drag(corner, corner + QPointF(80, 80), drop=False)
+    hand.key(Qt.Key.Key_Escape)
+    hand.release(corner)
+    assert model.text() == before
+
+
+# -- double clicks and menus ---------------------------------------------------------------------
+
+
+def test_double_click_on_the_title_renames(hand, view, model, at):
+    title = view.graph_scene.nodes[model["conv"]].pos() + QPointF(80, 15)
+    hand.double_click(title)
+    assert view.rename_editor.isVisible()
+    view.rename_editor.selectAll()
+    hand.type("Stem", view.rename_editor)
+    hand.key(Qt.Key.Key_Return, target=view.rename_editor)
+    assert model.graph.nodes[model["conv"]].label == "Stem"
+    model.project.undo()
+    assert model.graph.nodes[model["conv"]].label == "Conv2D"
+
+
+def test_escape_in_the_name_keeps_the_old_one(hand, view, model):
+    view.rename(model["conv"])
+    hand.type("x", view.rename_editor)
+    hand.key(Qt.Key.Key_Escape, target=view.rename_editor)
+    assert model.graph.nodes[model["conv"]].label == "Conv2D"
+    assert not view.rename_editor.isVisible()
+
+
+def test_double_click_on_a_body_asks_for_the_inspector(hand, view, model, at, qtbot):
+    with qtbot.waitSignal(view.node_activated) as heard:
+        hand.double_click(at("conv"))
+    assert heard.args == [model["conv"]]
+
+
+def test_double_click_on_empty_searches_there(hand, view, model):
+    hand.double_click(QPointF(880, 100))
+    assert view.search.isVisible()
+    hand.type("relu", view.search.line)
+    hand.key(Qt.Key.Key_Return, target=view.search.line)
+    (new,) = model.new_nodes()
+    assert model.graph.nodes[new].type == "act.relu"
+
+
+def test_double_click_on_a_wire_inserts_there(hand, view, model):
+    hand.double_click(QPointF(*view.graph_scene.wires[model["relu"], "x"].points()[3]))
+    hand.type("batchnorm", view.search.line)
+    hand.key(Qt.Key.Key_Return, target=view.search.line)
+    (new,) = model.new_nodes()
+    assert model.graph.wires[model["relu"], "x"].source == new
+
+
+NO_GRAB = pytest.mark.qt_log_ignore("This plugin does not support")  # offscreen popups
+
+
+@NO_GRAB
+@pytest.mark.parametrize(
+    ("where", "wanted"),
+    [
+        (lambda at: at("conv"), "Rename"),
+        (lambda at: at("relu", "x"), "Add a node before this port…"),
+        (lambda at: at("relu", "y", output=True), "Add a node after this port…"),
+        (lambda at: EMPTY, "Add node…"),
+    ],
+)
+def test_context_menus(hand, view, at, where, wanted):
+    menu = hand.menu(where(at))
+    assert menu is not None
+    texts = [a.text().split("\t")[0] for a in menu.actions()]
+    assert wanted in texts
+    menu.close()
+    QApplication.processEvents()
+
+
+@NO_GRAB
+def test_context_menu_offers_the_fix(hand, view, model, at):
+    hand.drag(at("conv", "y", output=True), at("dense", "x"))
+    assert not model.project.check_now().ok
+    menu = hand.menu(at("dense"))
+    fix = next(a for a in menu.actions() if "Flatten" in a.text())
+    fix.trigger()
+    menu.close()
+    QApplication.processEvents()
+    assert not any(
+        d.severity == "error" and d.node == model["dense"]
+        for d in model.project.check_now().diagnostics
+    )
+
+
+def test_hover_lights_up_the_wires_and_explains(hand, view, model, at):
+    hand.move(at("relu"))
+    assert view.graph_scene.wires[model["relu"], "x"].hovered
+    view.hovering.show_card()
+    assert view.hovering.card.isVisible()
+    texts = " ".join(view.hovering.card.texts)
+    assert "ReLU" in texts
+    assert "(N, 8, 8, 8)" in texts
+    hand.move(EMPTY)
+    assert not view.graph_scene.wires[model["relu"], "x"].hovered
+    assert not view.hovering.card.isVisible()
