@@ -80,6 +80,7 @@ class TrainingBridge(QObject):
         self._outcome: Finished | Failed | None = None
         self._step_s = 0.0
         self._batch_size = 0
+        self._kept: list[tuple[str, object]] | None = []
         self._stop_timer = QTimer(self, singleShot=True)
         self._stop_timer.timeout.connect(self._on_stop_timeout)
         self._exit_timer = QTimer(self, singleShot=True, interval=round(EXIT_TIMEOUT_S * 1000))
@@ -110,6 +111,14 @@ class TrainingBridge(QObject):
     def log_tail(self) -> str:
         """The last lines of the worker's error output."""
         return "\n".join(self._log)
+
+    def take_kept(self) -> list[tuple[str, object]]:
+        """Names and arguments of the signals of the present run, for one who begins to listen.
+
+        They are kept until the first who asks; from then on, listening is enough.
+        """
+        kept, self._kept = self._kept or [], None
+        return kept
 
     def start(
         self,
@@ -151,7 +160,9 @@ class TrainingBridge(QObject):
         process.readyReadStandardError.connect(self._on_log)
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
-        self.begun.emit(self._run_dir)
+        if self._kept is not None:
+            self._kept.clear()
+        self._tell("begun", self._run_dir)
         self._set_state(PREPARING)
         process.start(program, arguments)
         self._send(
@@ -189,7 +200,7 @@ class TrainingBridge(QObject):
         for timer in (self._stop_timer, self._exit_timer, self._parse_timer):
             timer.stop()
         if process is not None:
-            process.disconnect(self)
+            process.blockSignals(True)  # nobody is to hear of this death
             process.kill()
             process.waitForFinished(2000)
             process.deleteLater()
@@ -247,21 +258,21 @@ class TrainingBridge(QObject):
             case StepMetrics():
                 if message.samples_per_s > 0:
                     self._step_s = self._batch_size / message.samples_per_s
-                self.stepped.emit(message)
+                self._tell("stepped", message)
             case EpochEnd():
-                self.epoch_ended.emit(message)
+                self._tell("epoch_ended", message)
             case StateChanged(state=state):
                 if self._state != STOPPING:
                     self._set_state(state)
             case Preparing():
-                self.preparing.emit(message)
+                self._tell("preparing", message)
             case Started():
                 self._batch_size = message.batch_size
                 if self._state == PREPARING:
                     self._set_state(RUNNING)
-                self.started.emit(message)
+                self._tell("started", message)
             case Evaluated():
-                self.evaluated.emit(message)
+                self._tell("evaluated", message)
             case Finished() | Failed():
                 self._conclude(message)
                 self._exit_timer.start()
@@ -280,7 +291,7 @@ class TrainingBridge(QObject):
 
     def _log_line(self, line: str) -> None:
         self._log.append(line)
-        self.logged.emit(line)
+        self._tell("logged", line)
 
     # -- how it ends ----------------------------------------------------------------------------
 
@@ -352,10 +363,7 @@ class TrainingBridge(QObject):
         if self._outcome is not None:
             return
         self._outcome = outcome
-        if isinstance(outcome, Finished):
-            self.finished.emit(outcome)
-        else:
-            self.failed.emit(outcome)
+        self._tell("finished" if isinstance(outcome, Finished) else "failed", outcome)
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -377,7 +385,12 @@ class TrainingBridge(QObject):
     def _set_state(self, state: str) -> None:
         if state != self._state:
             self._state = state
-            self.state_changed.emit(state)
+            self._tell("state_changed", state)
+
+    def _tell(self, name: str, argument: object) -> None:
+        if self._kept is not None:
+            self._kept.append((name, argument))
+        getattr(self, name).emit(argument)
 
 
 def _why_ended(code: int, status: QProcess.ExitStatus) -> tuple[str, str, str]:

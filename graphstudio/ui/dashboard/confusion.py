@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from graphstudio.i18n import tr
 from graphstudio.training.messages import Evaluated
 from graphstudio.ui.dashboard import formats
+from graphstudio.ui.dashboard.empty_state import EmptyState
 from graphstudio.ui.style import contrast, mix, set_role
 from graphstudio.ui.theme import Theme
 
@@ -399,12 +400,8 @@ class ConfusionView(QWidget):
         layout.addLayout(head)
         layout.addWidget(self._matrix_box, 1)
         layout.addWidget(self._no_matrix, 1, Qt.AlignmentFlag.AlignTop)
-        self._empty = QLabel()
+        self._empty = EmptyState("matrix", theme)
         self._empty.setObjectName("confusionEmpty")
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setTextFormat(Qt.TextFormat.PlainText)
-        self._empty.setWordWrap(True)
-        set_role(self._empty, "dim")
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self._empty)
         self._stack.addWidget(content)
@@ -437,8 +434,9 @@ class ConfusionView(QWidget):
         self._on_cell(None)
 
     def retranslate(self) -> None:
-        self._empty.setText(
-            tr("The held-out samples are evaluated when a run ends; the result appears here.")
+        self._empty.set_texts(
+            tr("No evaluation yet"),
+            tr("The held-out samples are evaluated when a run ends; the result appears here."),
         )
         self._no_matrix.setText(
             tr("There is a confusion matrix for classification with one integer target only.")

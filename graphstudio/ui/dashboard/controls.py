@@ -57,7 +57,7 @@ class RunControls(QWidget):
         self._epochs = QSpinBox()
         self._epochs.setObjectName("epochs_field")
         self._epochs.setRange(1, MAX_EPOCHS)
-        self._epochs.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self._epochs.setProperty("plain", True)  # the style sheet hides the arrows then
         self._epochs.setKeyboardTracking(False)
         self._epochs.setFixedWidth(
             self._epochs.fontMetrics().horizontalAdvance(str(MAX_EPOCHS)) + 24
@@ -161,7 +161,7 @@ class RunControls(QWidget):
 
     def retranslate(self) -> None:
         self.setAccessibleName(tr("Run controls"))
-        self._train.setText(tr("Train"))
+        self._train.setText(" " + tr("Train"))  # Qt leaves no room between icon and text
         self._stop.setAccessibleName(tr("Stop"))
         self._label.setText(tr("Epochs"))
         self._epochs.setAccessibleName(tr("Epochs"))

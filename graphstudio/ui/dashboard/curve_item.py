@@ -27,12 +27,10 @@ MARKER_RADIUS = 3.0
 
 @dataclass(frozen=True)
 class Columns:
-    """What each pixel column shows: its range, and where the line enters and leaves it."""
+    """Least and greatest value in each pixel column, NaN where there is none."""
 
     low: Floats
     high: Floats
-    first: Floats
-    last: Floats
 
 
 class CurveItem(pg.GraphicsObject):
@@ -139,17 +137,10 @@ class CurveItem(pg.GraphicsObject):
             start = min(max(start, 0), edges.size - 2)
         bounds = np.searchsorted(x, edges[start:])
         low, high = pyramid.columns(bounds)
-        last_index = len(pyramid) - 1
-        first = pyramid.values[np.minimum(bounds[:-1], last_index)]
-        last = pyramid.values[np.maximum(bounds[1:] - 1, 0)]
-        new = Columns(low, high, first, last)
         if start and old is not None:
-            new = Columns(
-                *(
-                    np.concatenate((getattr(old, name)[:start], getattr(new, name)))
-                    for name in ("low", "high", "first", "last")
-                )
-            )
+            low = np.concatenate((old.low[:start], low))
+            high = np.concatenate((old.high[:start], high))
+        new = Columns(low, high)
         self._key, self._columns, self._edges = key, new, edges
         self._length = len(pyramid)
         return new
@@ -170,22 +161,16 @@ class CurveItem(pg.GraphicsObject):
         if not kept.size:
             return
         top, bottom = top[kept], bottom[kept]
-        enter, leave = to_y(columns.first[kept]), to_y(columns.last[kept])
         x = left + (kept + 0.5) * width
         joined = np.diff(kept) == 1
-        travel = np.abs(bottom - top).mean() / width
-        if travel <= CALM:
-            rising = enter > leave  # in pixels, so the value grows
+        if np.abs(bottom - top).mean() <= CALM * width:
+            rising = np.gradient(top + bottom) < 0.0 if kept.size > 1 else np.zeros(1, bool)
             pairs = np.empty((kept.size, 2))
             pairs[:, 0] = np.where(rising, bottom, top)
             pairs[:, 1] = np.where(rising, top, bottom)
             self._paint_line(painter, np.repeat(x, 2), pairs.ravel(), joined)
             return
-        # Neighbours meet half-way between where one leaves and the next enters.
-        middle = np.where(joined, (leave[:-1] + enter[1:]) / 2.0, np.nan)
-        for part in (slice(None, -1), slice(1, None)):
-            top[part] = np.fmin(top[part], middle)
-            bottom[part] = np.fmax(bottom[part], middle)
+        _close_gaps(top, bottom, joined)
         rects = np.empty((kept.size, 4))
         rects[:, 0] = left + kept * width
         rects[:, 1] = np.floor(np.clip(top, -1e5, 1e5) / width) * width
@@ -253,3 +238,15 @@ class CurveItem(pg.GraphicsObject):
         out = np.full(values.shape, np.nan)
         np.log10(values, out=out, where=values > 0.0)
         return out
+
+
+def _close_gaps(top: Floats, bottom: Floats, joined: NDArray[np.bool_]) -> None:
+    """Where neighbours do not overlap, stretch both until they meet half-way."""
+    above = joined & (bottom[:-1] < top[1:])
+    below = joined & (bottom[1:] < top[:-1])
+    middle_above = (bottom[:-1] + top[1:]) / 2.0
+    middle_below = (bottom[1:] + top[:-1]) / 2.0
+    np.copyto(bottom[:-1], middle_above, where=above)
+    np.copyto(top[1:], middle_above, where=above)
+    np.copyto(bottom[1:], middle_below, where=below)
+    np.copyto(top[:-1], middle_below, where=below)

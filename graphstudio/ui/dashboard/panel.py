@@ -34,6 +34,7 @@ from graphstudio.training.messages import (
 from graphstudio.ui.dashboard import formats
 from graphstudio.ui.dashboard.banner import FailureBanner
 from graphstudio.ui.dashboard.confusion import ConfusionView, evaluation_texts
+from graphstudio.ui.dashboard.empty_state import EmptyState
 from graphstudio.ui.dashboard.log_pane import LogPane
 from graphstudio.ui.dashboard.plot import MetricPlot
 from graphstudio.ui.dashboard.plot_grid import PlotGrid
@@ -89,20 +90,26 @@ class DashboardPanel(QWidget):
         self._build()
         self._timer = QTimer(self, singleShot=True, interval=REDRAW_MS)
         self._timer.timeout.connect(self.redraw)
-        bridge.begun.connect(self._on_begun)
-        bridge.state_changed.connect(self._on_state)
-        bridge.preparing.connect(self._on_preparing)
-        bridge.started.connect(self._on_started)
-        bridge.stepped.connect(self._on_steps)
-        bridge.epoch_ended.connect(self._on_epoch)
-        bridge.evaluated.connect(self._on_evaluated)
-        bridge.finished.connect(self._on_finished)
-        bridge.failed.connect(self._on_failed)
-        bridge.logged.connect(self.log.worker_line)
         theme.changed.connect(self._dress)
         self._dress()
         self.retranslate()
         self.set_project(project)
+        handlers = {
+            "begun": self._on_begun,
+            "state_changed": self._on_state,
+            "preparing": self._on_preparing,
+            "started": self._on_started,
+            "stepped": self._on_steps,
+            "epoch_ended": self._on_epoch,
+            "evaluated": self._on_evaluated,
+            "finished": self._on_finished,
+            "failed": self._on_failed,
+            "logged": self.log.worker_line,
+        }
+        for name, argument in bridge.take_kept():  # of a run begun before there was a dashboard
+            handlers[name](argument)
+        for name, handler in handlers.items():
+            getattr(bridge, name).connect(handler)
 
     # -- widgets --------------------------------------------------------------------------------
 
@@ -114,6 +121,8 @@ class DashboardPanel(QWidget):
         self.tabs = QTabBar()
         self.tabs.setObjectName("dashboardTabs")
         self.tabs.setExpanding(False)
+        self.tabs.setUsesScrollButtons(False)
+        self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
         for _ in range(3):
             self.tabs.addTab("")
         self.tabs.currentChanged.connect(self._on_tab)
@@ -156,12 +165,8 @@ class DashboardPanel(QWidget):
         row.addWidget(self._tools)
 
         self.grid = PlotGrid()
-        self._empty = QLabel()
+        self._empty = EmptyState("chart", theme)
         self._empty.setObjectName("dashboardEmpty")
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setTextFormat(Qt.TextFormat.PlainText)
-        self._empty.setWordWrap(True)
-        set_role(self._empty, "dim")
         self._curves = QStackedWidget()
         self._curves.addWidget(self._empty)
         self._curves.addWidget(self.grid)
@@ -195,6 +200,7 @@ class DashboardPanel(QWidget):
         self.setAccessibleName(tr("Training dashboard"))
         for index, text in enumerate((tr("Curves"), tr("Confusion matrix"), tr("Log"))):
             self.tabs.setTabText(index, text)
+        self.tabs.setMinimumWidth(self.tabs.sizeHint().width())
         self._smoothing_label.setText(tr("Smoothing"))
         self.smoothing.setAccessibleName(tr("Smoothing"))
         self.smoothing.setToolTip(
@@ -208,13 +214,21 @@ class DashboardPanel(QWidget):
         self._csv.setAccessibleName(tr("Export CSV"))
         self._runs_button.setToolTip(tr("Show the list of runs"))
         self._runs_button.setAccessibleName(tr("Show the list of runs"))
-        self._empty.setText(tr("Press Train (F5) to see curves here"))
+        self._show_invitation()
         self._on_smoothing_shown()
         for part in (self.status, self.banner, self.runs, self.confusion, self.log):
             part.retranslate()
         for plot in self._plots.values():
             plot.retranslate()
         self._list_runs()
+
+    def _show_invitation(self) -> None:
+        if self._bridge.state != "idle":
+            return
+        self._empty.set_texts(
+            tr("Press Train (F5) to see curves here"),
+            tr("Loss and accuracy are drawn while the model learns."),
+        )
 
     def _dress(self) -> None:
         tokens = self._theme.tokens
@@ -400,7 +414,7 @@ class DashboardPanel(QWidget):
         self.banner.hide()
         self.log.event_line(tr("Run started"))
         self._bring(self._live)
-        self._empty.setText(tr("The run is being prepared"))
+        self._empty.set_texts(tr("The run is being prepared"), "")
         if self.tabs.currentIndex() == CONFUSION:
             self.tabs.setCurrentIndex(CURVES)
 
@@ -415,11 +429,12 @@ class DashboardPanel(QWidget):
         elif state == STOPPING:
             self.log.event_line(tr("Asked to stop"))
         elif state == "idle":
-            self._empty.setText(tr("Press Train (F5) to see curves here"))
+            self._show_invitation()
             self.refresh_runs()
 
     def _on_preparing(self, message: Preparing) -> None:
         self.log.event_line(message.what)
+        self._empty.set_texts(tr("The run is being prepared"), message.what)
         if self._front is self._live and self._live is not None:
             self.status.set_state(self._bridge.state, message.what)
 
@@ -541,6 +556,17 @@ class DashboardPanel(QWidget):
             track = run.step_tracks.get(THROUGHPUT)
             speed = track.last if track is not None else float("nan")
         self.status.set_figures(elapsed, left, speed, rate)
+
+    def resizeEvent(self, event) -> None:
+        super().resizeEvent(event)
+        # In a narrow dock the names of the pages come first, then the controls, then their names.
+        width = self.width()
+        for label in (self._smoothing_label, self._axis_label):
+            label.setVisible(width >= 860)
+        self._smoothing_value.setVisible(width >= 700)
+        self.smoothing.setFixedWidth(110 if width >= 620 else 60)
+        self._runs_button.setVisible(width >= 560)
+        self.runs.setVisible(self._runs_button.isChecked() and width >= 560)
 
     def showEvent(self, event) -> None:
         super().showEvent(event)

@@ -83,6 +83,7 @@ class MetricPlot(QFrame):
         self._axis = "step"
         self._curves: list[Curve] = []
         self._runs: list[RunData] = []
+        self._several = False
         self._follow = True
         self._log = False
         self._at: float | None = None
@@ -155,13 +156,23 @@ class MetricPlot(QFrame):
             for item in curve.items():
                 item.set_log(self._log)
                 self.view.addItem(item, ignoreBounds=True)
-        several = len({c.run.id for c in self._curves}) > 1
-        self.legend.set_entries(
-            [
-                Entry(c.key, self._name_of(c, several), QColor(), marked=c.part == VALIDATION)
+        self._several = len({c.run.id for c in self._curves}) > 1
+        if self._several:  # one entry a run: its colour is the same for both of its curves
+            runs = {c.run.id: c.run for c in self._curves}
+            parts = {i: {c.part for c in self._curves if c.run.id == i} for i in runs}
+            entries = [
+                Entry(i, self._name_of_run(run), QColor(), marked=VALIDATION in parts[i])
+                for i, run in runs.items()
+            ]
+        else:
+            entries = [
+                Entry(c.key, self._name_of(c), QColor(), marked=c.part == VALIDATION)
                 for c in self._curves
             ]
-        )
+        self.legend.set_entries(entries)
+        for curve in self._curves:  # what was hidden in the legend stays so
+            for item in curve.items():
+                item.setVisible(self._is_shown(curve))
         self._dress()
         self.refresh()
 
@@ -236,10 +247,10 @@ class MetricPlot(QFrame):
         self._log_button.setAccessibleName(tr("Logarithmic y axis"))
         self._reset_button.setToolTip(tr("Reset view (double click in the plot)"))
         self._reset_button.setAccessibleName(tr("Reset view"))
-        several = len({c.run.id for c in self._curves}) > 1
-        for entry, curve in zip(self.legend.entries, self._curves, strict=True):
-            entry.text = self._name_of(curve, several)
-        self.legend.set_entries(self.legend.entries)
+        if not self._several:
+            for entry, curve in zip(self.legend.entries, self._curves, strict=True):
+                entry.text = self._name_of(curve)
+            self.legend.set_entries(self.legend.entries)
 
     # -- curves ---------------------------------------------------------------------------------
 
@@ -286,16 +297,23 @@ class MetricPlot(QFrame):
             faint.setZValue(5)
         return Curve(key, run, part, track, item, faint)
 
-    def _name_of(self, curve: Curve, several: bool) -> str:
+    def _name_of(self, curve: Curve) -> str:
         part = tr("validation") if curve.part == VALIDATION else tr("train")
         if not any(c.part == VALIDATION for c in self._curves):
             part = ""
-        if not several:
-            return part or render(self._title)
-        day = curve.run.title.partition(" ")[0]
+        return part or render(self._title)
+
+    def _name_of_run(self, run: RunData) -> str:
+        """Date and time of a run, or the time alone if all are of one day."""
+        day = run.title.partition(" ")[0]
         same_day = all(c.run.title.startswith(f"{day} ") for c in self._curves)
-        title = curve.run.title.removeprefix(f"{day} ") if same_day else curve.run.title
-        return f"{title} · {part}" if part else title
+        return run.title.removeprefix(f"{day} ") if same_day else run.title
+
+    def _entry_key(self, curve: Curve) -> str:
+        return curve.run.id if self._several else curve.key
+
+    def _is_shown(self, curve: Curve) -> bool:
+        return self.legend.is_shown(self._entry_key(curve))
 
     def _color_of(self, curve: Curve) -> QColor:
         if curve.run.color:
@@ -314,9 +332,10 @@ class MetricPlot(QFrame):
             font.setPointSizeF(max(7.5, font.pointSizeF() - 1.0))
             axis.setTickFont(font)
         self._reset_button.setIcon(icon("fit", tokens.text_dim))
-        for curve, entry in zip(self._curves, self.legend.entries, strict=True):
+        entries = {e.key: e for e in self.legend.entries}
+        for curve in reversed(self._curves):
             color = self._color_of(curve)
-            entry.color = color
+            entries[self._entry_key(curve)].color = color
             curve.main.set_color(color)
             if curve.faint is not None:
                 curve.faint.set_color(QColor(mix(color.name(), tokens.panel, FAINT)))
@@ -325,7 +344,7 @@ class MetricPlot(QFrame):
 
     def _on_legend(self, key: str, shown: bool) -> None:
         for curve in self._curves:
-            if curve.key == key:
+            if self._entry_key(curve) == key:
                 for item in curve.items():
                     item.setVisible(shown)
         self.refresh()
@@ -341,7 +360,7 @@ class MetricPlot(QFrame):
         growing = False
         for curve in self._curves:
             track = curve.track()
-            if track is None or not len(track) or not self.legend.is_shown(curve.key):
+            if track is None or not len(track) or not self._is_shown(curve):
                 continue
             x = track.axes[self._axis]
             x_high = max(x_high, float(x[-1]))
@@ -354,7 +373,7 @@ class MetricPlot(QFrame):
             x_high = 1.0
         (_, x_now), (y_low, y_high) = self.view.viewRange()
         if not growing:
-            x_now = x_high
+            x_now = x_high * 1.015  # room for the last marker
         elif tight or x_high > x_now or x_high < 0.6 * x_now:
             x_now = x_high * 1.15
         self.view.setXRange(0.0, x_now, padding=0)
@@ -429,7 +448,7 @@ class MetricPlot(QFrame):
             if track is None or not len(track):
                 continue
             index = len(track) - 1
-            shown = self.legend.is_shown(curve.key)
+            shown = self._is_shown(curve)
             if at is not None:
                 x = track.axes[self._axis][: len(track)]
                 index = nearest(x, at)
@@ -437,7 +456,8 @@ class MetricPlot(QFrame):
                 if shown:
                     color = self._color_of(curve)
                     dots.append((float(x[index]), float(pyramid.values[index]), color))
-            values[curve.key] = self._value_text(track, index)
+            key, text = self._entry_key(curve), self._value_text(track, index)
+            values[key] = f"{values[key]} / {text}" if key in values else text
         self.legend.set_values(values)
         self._crosshair.place(at, dots)
         self._where.setText("" if at is None else self._place_text(at))

@@ -7,7 +7,9 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QWidget
 
 from graphstudio.ui.dashboard.plot import MetricPlot
 
-LEAST_WIDTH, LEAST_HEIGHT = 300, 165
+LEAST_WIDTH, LEAST_HEIGHT = 280, 165
+LOW = 240
+"""Height up to which a scrolled row fills the area, so that loss and accuracy show whole."""
 
 
 class PlotGrid(QScrollArea):
@@ -19,7 +21,7 @@ class PlotGrid(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self._plots: list[MetricPlot] = []
-        self._shape = (0, 0)
+        self._shape = (0, 0, 0)
         self._body = QWidget(objectName="scrollBody")
         self._grid = QGridLayout(self._body)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -28,7 +30,7 @@ class PlotGrid(QScrollArea):
 
     def set_plots(self, plots: list[MetricPlot]) -> None:
         self._plots = plots
-        self._shape = (0, 0)
+        self._shape = (0, 0, 0)
         self._arrange()
 
     def resizeEvent(self, event) -> None:
@@ -42,10 +44,15 @@ class PlotGrid(QScrollArea):
         count = len(self._plots)
         if not count:
             return
-        columns = columns_for(count, self.viewport().width(), self.viewport().height())
-        if (count, columns) == self._shape:
+        height = self.viewport().height()
+        columns = columns_for(count, self.viewport().width(), height)
+        rows = -(-count // columns)
+        least = (
+            LEAST_HEIGHT if rows * LEAST_HEIGHT <= height else min(max(height, LEAST_HEIGHT), LOW)
+        )
+        if (count, columns, least) == self._shape:
             return
-        self._shape = (count, columns)
+        self._shape = (count, columns, least)
         for plot in self._plots:
             self._grid.removeWidget(plot)
         for line in range(self._grid.rowCount()):
@@ -54,7 +61,7 @@ class PlotGrid(QScrollArea):
             self._grid.setColumnStretch(line, 0)
         for index, plot in enumerate(self._plots):
             row, column = divmod(index, columns)
-            plot.setMinimumHeight(LEAST_HEIGHT)
+            plot.setMinimumHeight(least)
             self._grid.addWidget(plot, row, column)
             self._grid.setColumnStretch(column, 1)
             # Loss and accuracy come first and get the larger share.

@@ -216,4 +216,4 @@ class RunData:
             track.smooth(self._weight(name))
 
     def _weight(self, name: str) -> float:
-        return 0.0 if name in (LEARNING_RATE, THROUGHPUT) else self.smoothing
+        return 0.0 if name == LEARNING_RATE else self.smoothing

@@ -91,7 +91,7 @@ class RunsList(QWidget):
         self._heading.setContentsMargins(6, 0, 0, 0)
         self._empty.setContentsMargins(6, 0, 6, 0)
         layout.addWidget(self._heading)
-        layout.addWidget(self._empty)
+        layout.addWidget(self._empty, 1, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self.view, 1)
         self.retranslate()
 
@@ -122,7 +122,9 @@ class RunsList(QWidget):
             item.setData(row.id == front, _FRONT)
             state = render(STATES[row.status][0])
             item.setData(f"{row.title}, {state}, {row.detail}", Qt.ItemDataRole.AccessibleTextRole)
-            item.setToolTip(row.path)
+            item.setToolTip(
+                "\n".join(p for p in (f"{row.title}: {state}", row.detail, row.path) if p)
+            )
             self._model.appendRow(item)
         self._model.blockSignals(False)
         self._model.layoutChanged.emit()
@@ -230,7 +232,7 @@ class _Delegate(QStyledItemDelegate):
         self._text(
             painter, option, QRect(text_left, top, rect.right() - text_left, line), title, "text"
         )
-        detail = " · ".join(p for p in (render(state), index.data(_DETAIL)) if p)
+        detail = index.data(_DETAIL) or render(state)  # the icon's shape tells the state, too
         under = QRect(left + 20, top + line + 2, rect.right() - left - 20, line)
         self._text(painter, option, under, detail, "text_dim")
         painter.restore()
