@@ -33,7 +33,11 @@ def run_fetch(args: argparse.Namespace, out: Output) -> int:
     if manifest is None:
         known = ", ".join(MANIFESTS)
         out.problem(
-            tr("nothing to fetch for '{name}'; known: {known}", name=args.name, known=known)
+            tr(
+                "there is nothing to fetch for '{kind}'; known: {known}",
+                kind=args.name,
+                known=known,
+            )
         )
         return USAGE
     try:

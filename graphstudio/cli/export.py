@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from graphstudio.cli.check import check
@@ -39,7 +40,7 @@ def weights_for(opened: Opened, args: argparse.Namespace, out: Output) -> Path |
 
 
 def export(
-    opened: Opened, folder: Path, weights: Path | None, targets: tuple[str, ...], out: Output
+    opened: Opened, folder: Path, weights: Path | None, targets: Sequence[str], out: Output
 ) -> bool:
     """Export to a folder for each target; False if one failed."""
     from graphstudio.services.export import export_project
@@ -48,7 +49,9 @@ def export(
     report = out.report.setdefault("export", {})
     for target in targets:
         try:
-            done = export_project(opened.document, target, folder / target, weights)
+            done = export_project(
+                opened.document, target, folder / target, weights, name=opened.path.stem
+            )
         except Exception as error:
             out.problem(tr("{target}: the export failed: {error}", target=target, error=str(error)))
             report[target] = {"error": str(error)}

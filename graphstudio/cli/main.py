@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -148,6 +149,12 @@ def _run_command(args: argparse.Namespace) -> int:
         code = _command(args)(args, out)
     except CommandError as error:
         code = error.code
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # the promise of one JSON object holds for our own errors too
+        out.note(traceback.format_exc().rstrip())
+        out.failure(error)
+        code = PROBLEMS
     return out.finish(code)
 
 

@@ -57,6 +57,13 @@ class Output:
             self.note("  " + told)
         self.report.setdefault("error", {"message": said, "hint": told})
 
+    def failure(self, error: Exception) -> None:
+        """An exception of a service, in the words that it brings along if it does."""
+        message = getattr(error, "message", None)
+        hint = getattr(error, "hint", None)
+        said = message if isinstance(message, Message) else str(error) or type(error).__name__
+        self.problem(said, hint if isinstance(hint, Message) else None)
+
     def progress(self) -> Progress:
         """Progress bars on standard error."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

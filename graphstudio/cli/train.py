@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,15 +128,15 @@ class _Bar:
         from graphstudio.training.messages import EpochEnd
 
         assert isinstance(message, EpochEnd)
-        shown = list(message.train.items())
-        if message.validation:
-            shown += [(tr("validation {name}", name=n), v) for n, v in message.validation.items()]
+        shown = _loss_first(message.train)
+        for name, value in _loss_first(message.validation):
+            shown.append((tr("validation {name}", name=name), value))
         self._progress.console.print(
             tr(
                 "Epoch {epoch} of {epochs}: {figures}",
                 epoch=message.epoch,
                 epochs=self._epochs,
-                figures=figures(_without_twins(shown)),
+                figures=figures(shown),
             ),
             markup=False,
         )
@@ -144,10 +145,7 @@ class _Bar:
         self._progress.update(self._task, **what)  # type: ignore[arg-type]
 
 
-def _without_twins(values: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """A single loss node has the value of the total loss; one of the two is enough."""
-    seen: list[tuple[str, float]] = []
-    for name, value in values:
-        if not any(value == other for _name, other in seen):
-            seen.append((name, value))
-    return seen
+def _loss_first(values: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The numbers in reading order, without a single loss node's twin of the total loss."""
+    total = [("loss", values["loss"])] if "loss" in values else []
+    return total + [(name, v) for name, v in values.items() if v != values.get("loss")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from graphstudio.cli.check import check
 from graphstudio.cli.export import TARGETS, weights_for
 from graphstudio.cli.output import OK, PROBLEMS, Output
 from graphstudio.cli.project import Opened, open_for
-from graphstudio.i18n import tr
+from graphstudio.i18n import render, tr
+from graphstudio.nodes.types import Message
 
-LIMITS = {"outputs": 1e-5, "loss": 1e-5, "gradients": 1e-4}
-"""Largest relative difference that passes."""
+_REPORTED = ("ok", "outputs", "loss", "gradients", "state", "curve", "curves", "error")
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -26,38 +26,59 @@ def run(args: argparse.Namespace, out: Output) -> int:
     return OK if verify(opened, weights, args.target or TARGETS, out) else PROBLEMS
 
 
-def verify(opened: Opened, weights: Path | None, targets: tuple[str, ...], out: Output) -> bool:
+def verify(opened: Opened, weights: Path | None, targets: Sequence[str], out: Output) -> bool:
     """Verify and report; False if a framework differs or could not be run."""
     from graphstudio.services import verify as service
 
     with out.progress() as progress:
-        task = progress.add_task(tr("Verifying"), total=None, detail="")
+        task = progress.add_task(tr("Verifying"), total=1.0, detail="")
 
-        def listen(what: object, *_more: object) -> None:
-            progress.update(task, detail=str(what))
+        def listen(what: Message, share: float) -> None:
+            progress.update(task, completed=share, detail=render(what))
 
         try:
-            found = service.verify(opened.document, weights, targets=targets, progress=listen)
+            found = service.verify(
+                opened.document,
+                weights,
+                targets=tuple(targets),
+                progress=listen,
+                project_dir=opened.path.resolve().parent,
+            )
         except Exception as error:
             progress.stop()
-            out.problem(tr("the exports could not be verified: {error}", error=str(error)))
+            out.failure(error)
             return False
-    out.report["verify"] = found
-    held = [_report(target, found.get(target, {}), out) for target in targets]  # report all
-    return all(held)
+    out.report["verify"] = {
+        target: {name: entry[name] for name in _REPORTED if name in entry}
+        for target, entry in found.items()
+    }
+    for target in targets:
+        _report(target, found[target], service.LIMITS, out)
+    _report_curves(found, out)
+    return all(found[target].get("ok") is True for target in targets)
 
 
-def _report(target: str, differences: Mapping[str, Any], out: Output) -> bool:
-    error = differences.get("error")
-    if error:
-        out.result(tr("{target}: not verified: {error}", target=target, error=str(error)))
-        return False
-    parts, ok = [], True
-    for name, limit in LIMITS.items():
-        value = differences.get(name)
-        held = isinstance(value, float) and value <= limit
-        ok = ok and held
-        parts.append(f"{name} {value:.1e}" if isinstance(value, float) else f"{name} -")
-    verdict = tr("same numbers") if ok else tr("the numbers differ")
-    out.result(f"{target}: {verdict} ({', '.join(parts)})")
-    return ok
+def _report(
+    target: str, entry: Mapping[str, Any], limits: Mapping[str, float], out: Output
+) -> None:
+    if "error" in entry:
+        out.result(tr("{target}: not verified: {error}", target=target, error=str(entry["error"])))
+        return
+    verdict = tr("same numbers") if entry["ok"] else tr("the numbers differ")
+    parts = ", ".join(f"{name} {entry[name]:.1e} (<= {limits[name]:.0e})" for name in limits)
+    out.result(f"{target:10}  {verdict}:  {parts}")
+
+
+def _report_curves(found: Mapping[str, Mapping[str, Any]], out: Output) -> None:
+    """The losses of the short training side by side, one line a step."""
+    curves: dict[str, Sequence[float]] = {}
+    for target, entry in found.items():
+        if "curves" in entry:
+            curves.setdefault("engine", entry["curves"]["engine"])
+            curves[target] = entry["curves"]["target"]
+    if not curves:
+        return
+    out.result(tr("Loss of each step, without shuffling or dropout:"))
+    out.result("      " + "".join(f"{name:>14}" for name in curves))
+    for step, row in enumerate(zip(*curves.values(), strict=False), start=1):
+        out.result(f"{step:6}" + "".join(f"{value:14.6f}" for value in row))

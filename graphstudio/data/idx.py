@@ -46,12 +46,14 @@ def read_idx(path: Path, *, ndim: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
             shape = _read_header(stream, path, ndim)
             size = math.prod(shape)
             if not zipped and path.stat().st_size != 4 + 4 * ndim + size:
-                raise _damaged(path, "its length does not match its header")
+                raise _damaged(path, Message("its length does not match its header"))
             data = _read_exactly(stream, size)
             if len(data) != size or stream.read(1):
-                raise _damaged(path, "its length does not match its header")
+                raise _damaged(path, Message("its length does not match its header"))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(
+            path, Message("it cannot be unpacked ({error})", {"error": error})
+        ) from error
     except OSError as error:
         raise DataError(
             Message(
@@ -66,7 +68,7 @@ def read_idx(path: Path, *, ndim: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def _read_header(stream: IO[bytes], path: Path, ndim: int) -> tuple[int, ...]:
     head = stream.read(4 + 4 * ndim)
     if len(head) < 4 + 4 * ndim:
-        raise _damaged(path, "it is too short for a header")
+        raise _damaged(path, Message("it is too short for a header"))
     zeros, kind, axes = struct.unpack(">HBB", head[:4])
     if zeros != 0 or kind != _UINT8 or axes != ndim:
         raise DataError(
@@ -80,7 +82,7 @@ def _read_header(stream: IO[bytes], path: Path, ndim: int) -> tuple[int, ...]:
         )
     shape = struct.unpack(f">{ndim}I", head[4:])
     if math.prod(shape) > MAX_BYTES:
-        raise _damaged(path, "its header claims more than a gigabyte")
+        raise _damaged(path, Message("its header claims more than a gigabyte"))
     return shape
 
 
@@ -96,7 +98,7 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _damaged(path: Path, reason: str) -> DataError:
+def _damaged(path: Path, reason: Message) -> DataError:
     return DataError(
         Message("'{file}' is damaged: {reason}", {"file": path.name, "reason": reason}),
         Message("Delete {path} and fetch it again.", {"path": str(path)}),

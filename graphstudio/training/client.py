@@ -24,7 +24,8 @@ from graphstudio.training.messages import Control, Failed, Finished, Start
 
 _KEPT_LINES = 200
 """Lines of the worker's standard error that are kept for a report."""
-_GRACE_S = 5.0
+GRACE_S = 5.0
+"""How long a worker that is told to go may take to save its weights."""
 
 
 def worker_command() -> list[str]:
@@ -63,7 +64,7 @@ class TrainingClient:
         command: list[str] | None = None,
         environment: dict[str, str] | None = None,
     ) -> None:
-        self._start = start
+        self.start = start
         self._over = self._told_end = False
         self._stderr: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
@@ -94,6 +95,11 @@ class TrainingClient:
         return self._process.pid
 
     @property
+    def exit_code(self) -> int | None:
+        """How the process ended, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    @property
     def log(self) -> str:
         """The end of what the worker wrote on standard error."""
         return "\n".join(self._stderr)
@@ -107,6 +113,10 @@ class TrainingClient:
     def stop(self) -> None:
         """Ask it to save and end; it goes on sending until Finished."""
         self._write(Control(action="stop"))
+
+    def kill(self) -> None:
+        """End the process at once; nothing more is saved."""
+        self._process.kill()
 
     def __enter__(self) -> TrainingClient:
         return self
@@ -124,7 +134,7 @@ class TrainingClient:
         with contextlib.suppress(OSError):
             self._in.close()
         try:
-            self._process.wait(_GRACE_S)
+            self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -165,12 +175,16 @@ class TrainingClient:
             hint=i18n.render(Message("Train again; if it happens again, look at the log.")),
             details=self.log,
         )
-        note_death(Path(self._start.run_dir), failure.message)
+        note_death(Path(self.start.run_dir), failure.message)
         return failure
 
     def _write(self, message: messages.Message) -> None:
+        self.write_line(messages.encode(message))
+
+    def write_line(self, line: str) -> None:
+        """Put a line into the worker's input; no harm is done if the worker is gone."""
         try:
-            self._in.write(messages.encode(message) + "\n")
+            self._in.write(line + "\n")
             self._in.flush()
         except (OSError, ValueError):
             pass  # it is gone; the reader reports how

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -73,6 +74,7 @@ class Session:
         plan = compile_graph(graph, num_threads=self._num_threads)
         self._begin_from_weights(plan)
         if self._controls.abandoned:
+            self._note_end(Outcome("stopped", 0, 0, 0.0))
             return
         outcome = self._train(plan, graph, samples)
         self._say(Message("Saving the weights"))
@@ -130,24 +132,30 @@ class Session:
             runner = Runner(
                 plan, graph, samples, send=self._send, history=history, controls=self._controls
             )
-            self._info = dataclasses.replace(self._info, num_parameters=plan.num_parameters)
-            self._send(
-                Started(
-                    epochs=runner.num_epochs,
-                    steps_per_epoch=len(runner.batches),
-                    batch_size=graph.training.batch_size,
-                    num_parameters=plan.num_parameters,
-                    num_train=DataSet.size_of(samples.train),
-                    num_validation=DataSet.size_of(samples.validation),
-                    num_test=DataSet.size_of(samples.test),
-                    metrics=tuple(n.name for n in graph.with_role("loss", "metric")),
-                    pid=os.getpid(),
-                )
-            )
+            self._announce(runner, plan, graph, samples)
             outcome = runner.run()
-        finally:
-            history.close()
+        except BaseException:
+            with contextlib.suppress(OSError):  # what went wrong first is what counts
+                history.close()
+            raise
+        history.close()
         return outcome
+
+    def _announce(self, runner: Runner, plan: Plan, graph: Graph, samples: DataSet) -> None:
+        self._info = dataclasses.replace(self._info, num_parameters=plan.num_parameters)
+        self._send(
+            Started(
+                epochs=runner.num_epochs,
+                steps_per_epoch=len(runner.batches),
+                batch_size=graph.training.batch_size,
+                num_parameters=plan.num_parameters,
+                num_train=DataSet.size_of(samples.train),
+                num_validation=DataSet.size_of(samples.validation),
+                num_test=DataSet.size_of(samples.test),
+                metrics=tuple(n.name for n in graph.with_role("loss", "metric")),
+                pid=os.getpid(),
+            )
+        )
 
     def _save_weights(self, plan: Plan, outcome: Outcome) -> None:
         about = {
@@ -183,6 +191,17 @@ class Session:
         self._send(message)
 
     def _finish(self, outcome: Outcome) -> None:
+        self._note_end(outcome)
+        self._send(
+            Finished(
+                status=outcome.status,
+                epochs=outcome.epochs,
+                seconds=outcome.seconds,
+                weights=str(self._dir / files.WEIGHTS),
+            )
+        )
+
+    def _note_end(self, outcome: Outcome) -> None:
         self._info = dataclasses.replace(
             self._info,
             status=outcome.status,
@@ -192,14 +211,6 @@ class Session:
             steps=outcome.steps,
         )
         files.write_run(self._dir, self._info)
-        self._send(
-            Finished(
-                status=outcome.status,
-                epochs=outcome.epochs,
-                seconds=outcome.seconds,
-                weights=str(self._dir / files.WEIGHTS),
-            )
-        )
 
     def _say(self, what: Message, *, throttled: bool = False) -> None:
         now = time.monotonic()
