@@ -35,12 +35,14 @@ PARAMS = (
     ("num_classes", 3),
 )
 
+ACTIONS = (
+    *("add", "wire", "param") * 3,
+    *("wire", "remove", "heal", "bypass", "rename", "undo", "redo", "fix", "optimizer"),
+)
+
 edits = st.lists(
     st.tuples(
-        st.sampled_from(
-            "add add add wire wire wire wire param param remove heal bypass rename undo redo fix "
-            "optimizer".split()
-        ),
+        st.sampled_from(ACTIONS),
         st.integers(0, 10_000),
         st.integers(0, 10_000),
     ),
