@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_EXACT, _PREFIX, _WORD, _INSIDE, _SCATTERED = 1000.0, 800.0, 600.0, 400.0, 100.0
+_EXACT, _PREFIX, _WORD, _INSIDE, _INITIALS, _SCATTERED = 1000.0, 800.0, 600.0, 400.0, 300.0, 100.0
 
 
 def score(query: str, text: str) -> float:
     """How well the query fits, 0 if not at all. Case and spaces around do not matter.
 
     A whole match beats a beginning, which beats the beginning of a word, which beats the middle,
-    which beats letters in order; among equals the shorter text wins.
+    which beats initials, which beat letters in order; among equals the shorter text wins.
     """
     q, t = query.strip().casefold(), text.casefold()
     if not q or not t:
@@ -25,6 +25,8 @@ def score(query: str, text: str) -> float:
         return _WORD + shorter
     if q in t:
         return _INSIDE + shorter
+    if _initials(text).startswith(q):
+        return _INITIALS + shorter
     return _scattered(q, t) * shorter
 
 
@@ -37,6 +39,21 @@ def best_score(query: str, names: Iterable[tuple[str, float]]) -> float:
         return whole
     each = [max((score(w, name) * weight for name, weight in pairs), default=0.0) for w in words]
     return 0.5 * sum(each) / len(each) if all(each) else 0.0
+
+
+def _initials(text: str) -> str:
+    """First letters of words, humps and numbers: ``gap`` of ``GlobalAveragePool``."""
+    return "".join(
+        c
+        for i, c in enumerate(text)
+        if c.isalnum()
+        and (
+            i == 0
+            or c.isupper()
+            or not text[i - 1].isalnum()
+            or c.isdigit() > text[i - 1].isdigit()
+        )
+    ).casefold()
 
 
 def _words(text: str) -> list[str]:
