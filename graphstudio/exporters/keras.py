@@ -441,7 +441,9 @@ def main() -> None:
     splits = load_arrays()
     model = build_model()
     compile_model(model)
-    weights = args.weights or (FOLDER / "weights.safetensors" if args.evaluate else None)
+    weights = args.weights
+    if weights is None and args.evaluate:
+        weights = FOLDER / "weights.safetensors"
     if weights is not None:
         load_weights(model, weights)
 

@@ -277,7 +277,7 @@ def to_model(array: np.ndarray, entry: Entry) -> np.ndarray:
 
 
 def to_file(array: np.ndarray, entry: Entry) -> np.ndarray:
-    """The inverse of ``to_model``: a variable's array, or its gradient, for the file."""
+    """The inverse of ``to_model``, for a variable's array or its gradient."""
     if entry.axes:
         split = entry.split or entry.shape
         array = array.reshape([split[axis] for axis in entry.axes])

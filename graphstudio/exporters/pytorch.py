@@ -307,7 +307,9 @@ def main() -> None:
         device = torch.device("cpu")
     loaders = make_loaders(args.batch_size, args.seed)
     model = CLASS()
-    weights = args.weights or (FOLDER / "weights.safetensors" if args.evaluate else None)
+    weights = args.weights
+    if weights is None and args.evaluate:
+        weights = FOLDER / "weights.safetensors"
     if weights is not None:
         load_weights(model, weights)
     model.to(device)

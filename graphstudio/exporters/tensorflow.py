@@ -30,7 +30,7 @@ _GLOROT_UNIFORM = Snippet(
     "glorot_uniform",
     '''
 def glorot_uniform(shape):
-    """Uniform numbers of variance 2 / (fan_in + fan_out) for a kernel (..., in, out)."""
+    """Uniform numbers of variance 2 / (fan_in + fan_out), for (..., in, out)."""
     pixels = math.prod(shape[:-2])
     limit = math.sqrt(6.0 / (pixels * (shape[-2] + shape[-1])))
     return tf.random.uniform(shape, -limit, limit)
@@ -41,7 +41,7 @@ _GLOROT_NORMAL = Snippet(
     "glorot_normal",
     '''
 def glorot_normal(shape):
-    """Normal numbers of variance 2 / (fan_in + fan_out) for a kernel (..., in, out)."""
+    """Normal numbers of variance 2 / (fan_in + fan_out), for (..., in, out)."""
     pixels = math.prod(shape[:-2])
     scale = math.sqrt(2.0 / (pixels * (shape[-2] + shape[-1])))
     return tf.random.normal(shape, stddev=scale)
@@ -52,7 +52,7 @@ _HE_UNIFORM = Snippet(
     "he_uniform",
     '''
 def he_uniform(shape):
-    """Uniform numbers of variance 2 / fan_in for a kernel (..., in, out)."""
+    """Uniform numbers of variance 2 / fan_in, for a kernel (..., in, out)."""
     limit = math.sqrt(6.0 / math.prod(shape[:-1]))
     return tf.random.uniform(shape, -limit, limit)
 ''',
@@ -62,7 +62,7 @@ _HE_NORMAL = Snippet(
     "he_normal",
     '''
 def he_normal(shape):
-    """Normal numbers of variance 2 / fan_in for a kernel (..., in, out)."""
+    """Normal numbers of variance 2 / fan_in, for a kernel (..., in, out)."""
     return tf.random.normal(shape, stddev=math.sqrt(2.0 / math.prod(shape[:-1])))
 ''',
     imports=("import math", _TF),
@@ -322,7 +322,9 @@ def main():
     tf.random.set_seed(args.seed)
     datasets = make_datasets(args.batch_size, args.seed)
     model = CLASS()
-    weights = args.weights or (FOLDER / "weights.safetensors" if args.evaluate else None)
+    weights = args.weights
+    if weights is None and args.evaluate:
+        weights = FOLDER / "weights.safetensors"
     if weights is not None:
         load_weights(model, weights)
 

@@ -35,7 +35,6 @@ class Conv2D(tf.Module):
         kernel_size,
         strides,
         padding,
-        dilations=1,
         use_bias=True,
         kernel_initializer,
         name,
@@ -43,7 +42,6 @@ class Conv2D(tf.Module):
         super().__init__(name=name)
         self.strides = strides
         self.padding = [[0, 0], *padding, [0, 0]]
-        self.dilations = dilations
         with self.name_scope:
             kernel = kernel_initializer((*kernel_size, channels, filters))
             self.kernel = tf.Variable(kernel, name="kernel")
@@ -56,25 +54,43 @@ class Conv2D(tf.Module):
         return y if self.bias is None else tf.nn.bias_add(y, self.bias)
 
     def convolve(self, x, kernel):
-        return tf.nn.conv2d(
-            x,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            dilations=self.dilations,
-        )
+        return tf.nn.conv2d(x, kernel, self.strides, self.padding)
 ''',
     imports=("import tensorflow as tf",),
 )
 
-_TF_GROUPED_CONV2D = Snippet(
-    "GroupedConv2D",
+_TF_DILATED_CONV2D = Snippet(
+    "DilatedConv2D",
     '''
-class GroupedConv2D(Conv2D):
+class DilatedConv2D(Conv2D):
+    """Convolution whose taps lie ``dilations`` pixels apart.
+
+    TensorFlow has no gradient of ``tf.nn.conv2d`` with dilations on every CPU, and
+    ``tf.nn.convolution`` takes no strides with them, so results are left out after it.
+    """
+
+    def __init__(self, channels, filters, *, dilations, **options):
+        super().__init__(channels, filters, **options)
+        self.dilations = dilations
+
+    def convolve(self, x, kernel):
+        x = tf.pad(x, self.padding)
+        y = tf.nn.convolution(x, kernel, padding="VALID", dilations=self.dilations)
+        return y[:, :: self.strides[0], :: self.strides[1], :]
+''',
+    imports=("import tensorflow as tf",),
+    uses=(_TF_CONV2D,),
+)
+
+
+def _grouped(base: Snippet) -> Snippet:
+    name = f"Grouped{base.name}"
+    source = f'''
+class {name}({base.name}):
     """Convolution of groups of channels apart from each other.
 
     The groups are divided by hand: TensorFlow has no gradient of a grouped
-    convolution on CPUs without oneDNN.
+    convolution on every CPU.
     """
 
     def __init__(self, channels, filters, *, groups, **options):
@@ -84,12 +100,10 @@ class GroupedConv2D(Conv2D):
     def convolve(self, x, kernel):
         xs = tf.split(x, self.groups, axis=-1)
         kernels = tf.split(kernel, self.groups, axis=-1)
-        ys = [super(GroupedConv2D, self).convolve(*p) for p in zip(xs, kernels)]
-        return tf.concat(ys, axis=-1)
-''',
-    imports=("import tensorflow as tf",),
-    uses=(_TF_CONV2D,),
-)
+        convolve = super().convolve
+        return tf.concat([convolve(*pair) for pair in zip(xs, kernels)], axis=-1)
+'''
+    return Snippet(name, source, imports=("import tensorflow as tf",), uses=(base,))
 
 
 @register
@@ -247,15 +261,21 @@ class Conv2D(UnaryNode):
 
     def emit_tensorflow(self, e: Emitter, x: Emitted) -> Emitted:
         x = e.channels_last(x)
+        options: dict[str, Any] = {} if self.use_bias else {"use_bias": False}
+        cls = _TF_CONV2D
+        if self.dilation != (1, 1):
+            cls, options["dilations"] = _TF_DILATED_CONV2D, self.dilation
+        if self.groups != 1:
+            cls, options["groups"] = _grouped(cls), self.groups
         return e.layer(
-            _TF_CONV2D if self.groups == 1 else _TF_GROUPED_CONV2D,
+            cls,
             known(x.type.shape[1]),
             self.filters,
             kernel_size=self.kernel_size,
             strides=self.stride,
             padding=self.pads_for(x.type),
             weights=self._channels_last(),
-            **self._options(dilation="dilations", groups="groups", use_bias="use_bias"),
+            **options,
         )(x)
 
     def emit_keras(self, e: Emitter, x: Emitted) -> Emitted:

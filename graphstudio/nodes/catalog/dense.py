@@ -17,9 +17,7 @@ _TF_DENSE = Snippet(
 class Dense(tf.Module):
     """Affine map on the last axis: ``y = x @ kernel + bias``."""
 
-    def __init__(
-        self, features, units, *, use_bias=True, kernel_initializer, name
-    ):
+    def __init__(self, features, units, *, use_bias=True, kernel_initializer, name):
         super().__init__(name=name)
         with self.name_scope:
             kernel = kernel_initializer((features, units))
