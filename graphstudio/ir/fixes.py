@@ -10,6 +10,7 @@ from graphstudio.document.changes import AddWire, Change, Refuse, RemoveWire
 from graphstudio.document.model import Document, GraphRecord, Wire
 from graphstudio.ir import trace
 from graphstudio.ir.diagnostics import Diagnostic
+from graphstudio.ir.topology import Topology
 from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import (
     CutWire,
@@ -38,16 +39,42 @@ def fix_changes(
     return fix.title, changes or [Refuse(Message("there is nothing left to mend here"))]
 
 
+SPACING = 240.0
+"""Scene units from the left edge of a node to that of the next one in a row."""
+ROW = 120.0
+"""Scene units from the top of a node to that of one below it."""
+
+
 def _insert(document: Document, graph: GraphRecord, node_id: str, fix: InsertNode) -> list[Change]:
+    """Put the new node between the ends of the wire, moving what is behind if there is no room."""
     wire = graph.wires.get((node_id, fix.port))
     if wire is None:
         return []
-    before, after = graph.nodes[wire.source].position, graph.nodes[node_id].position
-    middle = ((before[0] + after[0]) / 2, (before[1] + after[1]) / 2)
+    source, target = graph.nodes[wire.source].position, graph.nodes[node_id].position
+    missing = source[0] + 2 * SPACING - target[0]
+    moved: dict[str, tuple[float, float]] = {}
+    if missing > 0 and target[0] >= source[0]:
+        behind = Topology.of(graph).reach([node_id], forward=True)
+        moved = {
+            n: (graph.nodes[n].position[0] + missing, graph.nodes[n].position[1])
+            for n in behind
+            if graph.nodes[n].position[0] >= target[0]
+        }
+        target = moved[node_id]
+    places = [moved.get(n.id, n.position) for n in graph.nodes.values()]
+    middle = _free_place((source[0] + target[0]) / 2, (source[1] + target[1]) / 2, places)
     _, changes = commands.insert_on_wire(
         document, graph.id, fix.type_id, wire.key, middle, params=fix.params
     )
-    return changes
+    return changes + commands.move_nodes(document, graph.id, moved)[1]
+
+
+def _free_place(x: float, y: float, places: list[tuple[float, float]]) -> tuple[float, float]:
+    """``(x, y)``, or the nearest place below it where no node lies."""
+    near = [top for left, top in places if abs(left - x) < SPACING * 0.9]
+    while any(abs(top - y) < ROW * 0.9 for top in near):
+        y += ROW / 2
+    return x, y
 
 
 def _set_param(document: Document, graph: GraphRecord, node_id: str, fix: SetParam) -> list[Change]:

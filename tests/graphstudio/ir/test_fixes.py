@@ -27,6 +27,28 @@ def test_insert_flatten():
     assert d.document.main.wires[dense, "x"].source == conv
 
 
+def test_an_inserted_node_lies_on_nobody_and_everything_moves_back_by_one_undo():
+    d = Drawing()
+    ids = [d.add("io.input")]
+    for type_id in ("layer.conv2d", "layer.dense", "act.relu"):
+        ids.append(d.add(type_id, after=ids[-1]))
+    aside = d.add("act.tanh")
+    d.push(commands.move_nodes(d.document, MAIN, {aside: (320.0, 0.0)}))
+    before = {n.id: n.position for n in d.document.main.nodes.values()}
+    mend(d)
+    after = {n.id: n.position for n in d.document.main.nodes.values()}
+    (new,) = after.keys() - before.keys()
+    for other in before:
+        across, down = (abs(p - q) for p, q in zip(after[new], after[other], strict=True))
+        assert across > 180 or down > 80
+    assert after[ids[1]][0] + 180 < after[new][0]
+    assert after[new][0] + 180 < after[ids[2]][0]
+    assert after[ids[3]][0] - after[ids[2]][0] == before[ids[3]][0] - before[ids[2]][0]
+    assert after[aside] == before[aside]
+    d.follow(d.history.undo())
+    assert {n.id: n.position for n in d.document.main.nodes.values()} == before
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_project_a_shortcut_of_another_size(number):
     d = Drawing()
