@@ -91,8 +91,7 @@ class Primitive(ABC):
         Elementwise primitives keep the order of their first full-size input; others
         produce row-major arrays unless they say otherwise.
         """
-        inferred = self.infer(*specs, **attrs)
-        outputs = (inferred,) if isinstance(inferred, Spec) else inferred
+        outputs = self.infer_all(specs, attrs)
         result = []
         for output in outputs:
             order = tuple(range(len(output.shape)))

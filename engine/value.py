@@ -51,7 +51,7 @@ def same_dtype(what: str, *specs: Spec) -> np.dtype[Any]:
         If they differ.
     """
     for spec in specs[1:]:
-        if spec.dtype != specs[0].dtype:
+        if spec.dtype is not specs[0].dtype and spec.dtype != specs[0].dtype:
             found = " and ".join(s.dtype.name for s in specs)
             raise DTypeError(
                 f"{what} found element types {found}; expected the same for all. "

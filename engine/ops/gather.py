@@ -1,0 +1,222 @@
+"""Selection by whole numbers: embedding, gather, one-hot, and the sums that are their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.backend import Array, array_module
+from engine.errors import DTypeError, EngineError, ShapeError
+from engine.function import Call, Primitive, Step, apply, function, primitive
+from engine.ops.reduce import normalise_axes
+from engine.value import Spec
+
+
+def _require_ids(what: str, ids: Spec) -> None:
+    if ids.dtype.kind not in "iu":
+        raise DTypeError(f"{what} found indices of type {ids.dtype.name}; expected whole numbers.")
+
+
+def _check_range(what: str, ids: Array, size: int) -> None:
+    low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
+    if ids.size and (low < 0 or high >= size):
+        wrong = low if low < 0 else high
+        raise EngineError(
+            f"{what} found index {wrong}; expected 0 to {size - 1}. "
+            "Check the ids, or enlarge the table."
+        )
+
+
+@primitive
+class _Take(Primitive):
+    """Rows of a table (V, ...) by ids (...)."""
+
+    name = "take"
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        table, ids = inputs
+        _require_ids("embedding", ids)
+        return table.with_shape((*ids.shape, *table.shape[1:]))
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        (table, ids), out = inputs, outputs[0]
+
+        def step() -> None:
+            _check_range("embedding", ids, table.shape[0])
+            # mode "clip" writes straight into out; the default one goes through a copy.
+            np.take(table, ids, axis=0, out=out, mode="clip")
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        table, ids = call.inputs
+        attrs = {"rows": table.shape[0], "padding_idx": call.attrs["padding_idx"]}
+        return apply("take_gradient", grads[0], ids, **attrs), None
+
+
+@primitive
+class _TakeGradient(Primitive):
+    """Rows of the gradient added up by id; the padding row gets none."""
+
+    name = "take_gradient"
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        g, ids = inputs
+        return g.with_shape((attrs["rows"], *g.shape[len(ids.shape) :]))
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        (g, ids), out = inputs, outputs[0]
+        xp, padding = array_module(g), attrs["padding_idx"]
+        width = out.shape[1:]
+
+        def step() -> None:
+            out.fill(0)
+            xp.add.at(out, ids.reshape(-1), g.reshape((ids.size, *width)))
+            if padding is not None:
+                out[padding] = 0
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        ids, padding = call.inputs[1], call.attrs["padding_idx"]
+        if padding is not None:
+            raise EngineError("embedding with padding_idx has no second gradient.")
+        return apply("take", grads[0], ids, padding_idx=None), None
+
+
+@primitive
+class _Gather(Primitive):
+    """Elements along one axis by an array of indices of the output's shape."""
+
+    name = "gather"
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        x, ids = inputs
+        axis = attrs["axis"]
+        _require_ids("gather", ids)
+        fits = len(x.shape) == len(ids.shape) and all(
+            i == axis or n == m for i, (n, m) in enumerate(zip(x.shape, ids.shape, strict=True))
+        )
+        if not fits:
+            raise ShapeError(
+                f"gather on axis {axis} found shapes {x.shape} and {ids.shape}; "
+                "expected all other axes to agree."
+            )
+        return x.with_shape(ids.shape)
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        (x, ids), out, axis = inputs, outputs[0], attrs["axis"]
+
+        def step() -> None:
+            _check_range("gather", ids, x.shape[axis])
+            out[...] = np.take_along_axis(x, ids, axis)
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        x, ids = call.inputs
+        axis = call.attrs["axis"]
+        return apply("gather_gradient", grads[0], ids, axis=axis, size=x.shape[axis]), None
+
+
+@primitive
+class _GatherGradient(Primitive):
+    name = "gather_gradient"
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        shape = list(inputs[0].shape)
+        shape[attrs["axis"]] = attrs["size"]
+        return inputs[0].with_shape(tuple(shape))
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        (g, ids), out, axis = inputs, outputs[0], attrs["axis"]
+        xp = array_module(g)
+        places = list(xp.ogrid[tuple(slice(0, n) for n in ids.shape)])
+
+        def step() -> None:
+            out.fill(0)
+            xp.add.at(out, (*places[:axis], ids, *places[axis + 1 :]), g)
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        return apply("gather", grads[0], call.inputs[1], axis=call.attrs["axis"]), None
+
+
+@primitive
+class _OneHot(Primitive):
+    name = "one_hot"
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        _require_ids("one_hot", inputs[0])
+        return Spec((*inputs[0].shape, attrs["num_classes"]), np.dtype(attrs["dtype"]))
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        ids, out = inputs[0], outputs[0]
+        classes = array_module(ids).arange(attrs["num_classes"])
+
+        def step() -> None:
+            _check_range("one_hot", ids, len(classes))
+            np.equal(ids[..., None], classes, out=out)
+
+        return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        return (None,)
+
+
+@function("embedding")
+def embedding(ids: Any, table: Any, padding_idx: int | None = None) -> Any:
+    """Row ``ids[...]`` of the table (V, D), shape (..., D).
+
+    The row ``padding_idx`` gets no gradient, so it stays what it was at first.
+    """
+    if table.ndim < 2:
+        raise ShapeError(f"embedding found table {table.shape}; expected (rows, width).")
+    if padding_idx is not None and not 0 <= padding_idx < table.shape[0]:
+        raise EngineError(f"embedding found padding_idx={padding_idx} for {table.shape[0]} rows.")
+    return apply("take", table, ids, padding_idx=padding_idx)
+
+
+@function("gather")
+def gather(x: Any, indices: Any, axis: int = -1) -> Any:
+    """``x[..., indices[...], ...]`` along ``axis``; indices have the shape of the result."""
+    return apply("gather", x, indices, axis=normalise_axes("gather", axis, x.ndim)[0])
+
+
+@function("one_hot")
+def one_hot(ids: Any, num_classes: int, dtype: str = "float32") -> Any:
+    """1 in the place of each id and 0 elsewhere, shape (..., num_classes)."""
+    return apply("one_hot", ids, num_classes=int(num_classes), dtype=dtype)
