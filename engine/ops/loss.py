@@ -159,12 +159,13 @@ def cross_entropy(
 @function("mse")
 def mse(prediction: Any, target: Any) -> Any:
     """Mean of the squared differences over all elements, a scalar."""
-    _same_shape("mse", prediction, target)
+    same_shape("mse", prediction, target)
     difference = prediction - target
     return mean(difference * difference)
 
 
-def _same_shape(what: str, prediction: Any, target: Any) -> None:
+def same_shape(what: str, prediction: Any, target: Any) -> None:
+    """Raise unless both have one shape and one element type."""
     same_dtype(what, prediction.spec, target.spec)
     if prediction.shape != target.shape:
         raise ShapeError(
