@@ -204,6 +204,27 @@ class Desktop:
         )
         self.click(centre(state["widgets"][name]["rect"]))
 
+    def press_text(self, text: str) -> None:
+        """Click the visible button with this text."""
+        state = self.wait(lambda s: _buttons(s, text), f"a button {text!r}")
+        self.click(centre(_buttons(state, text)[0]["rect"]))
+
+    def row(self, name: str, text: str) -> Point:
+        """Centre of a row of a list, a tree or a tab bar."""
+
+        def rows(state: State) -> list[Any]:
+            shown = state["widgets"].get(name, {}).get("rows", ())
+            return [row for row in shown if row["text"] == text]
+
+        return centre(rows(self.wait(rows, f"the row {text!r} in {name!r}"))[0]["rect"])
+
+    def fill(self, name: str, text: str) -> None:
+        """Replace what stands in a field, and leave it with Tab."""
+        self.click(self.widget(name))
+        self.key("ctrl+a")
+        self.type(text)
+        self.key("Tab")
+
     def node(self, label: str) -> str:
         """Id of the node with this label."""
         state = self.state()
@@ -220,6 +241,14 @@ class Desktop:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         return self.process.wait(timeout=10)
+
+
+def _buttons(state: State, text: str) -> list[Any]:
+    return [
+        widget
+        for widget in state["widgets"].values()
+        if widget["visible"] and widget["enabled"] and widget.get("text") == text
+    ]
 
 
 def centre(rect: tuple[float, float, float, float] | list[float]) -> Point:

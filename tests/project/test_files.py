@@ -104,11 +104,11 @@ def test_no_module_of_leftovers():
 
 
 def test_modules_stay_small():
-    """A module past 500 lines is asking to be split by gesture, panel or op."""
+    """A module past 500 lines is asking to be split by gesture, panel or op; past 700 it has to."""
     long = {
         str(path.relative_to(ROOT)): text.count("\n")
         for path, text in text_files()
-        if path.suffix == ".py" and text.count("\n") > 550
+        if path.suffix == ".py" and text.count("\n") > 700
     }
     assert not long
 
@@ -142,7 +142,7 @@ def test_the_readme_names_commands_that_exist():
     named = set(re.findall(r"make ([a-z-]+)", text))
     assert {"run", "test"} <= named <= targets
 
-    from graphstudio.cli import build_parser
+    from graphstudio.cli.main import build_parser
 
     help_text = build_parser().format_help()
     commands = set(re.findall(r"^ *(?:\$ )?graphstudio ([a-z]+) ", text, re.MULTILINE))

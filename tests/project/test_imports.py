@@ -60,7 +60,8 @@ def test_the_engine_imports_nothing_heavy():
 
 
 def test_the_engine_is_imported_within_300_ms():
-    code = "import time; t = time.perf_counter(); import engine; print(time.perf_counter() - t)"
+    # time of this process, so that a busy machine does not fail the test
+    code = "import time; t = time.process_time(); import engine; print(time.process_time() - t)"
     assert min(float(fresh_python(code)) for _ in range(5)) < 0.3
 
 

@@ -28,8 +28,8 @@ STARTS_PROGRAMS = {
 IMPORTS_BY_NAME = {
     "graphstudio/nodes/catalog/__init__.py",  # walks its own package, never a name from a file
     "graphstudio/nodes/optimizers/__init__.py",
-    "graphstudio/data/__init__.py",
-    "graphstudio/data/sources/__init__.py",
+    "graphstudio/data/catalog/__init__.py",
+    "graphstudio/services/verify.py",  # asks which frameworks are there
     "graphstudio/exporters/drivers/run.py",  # runs exported code, as a program of its own
     "engine/backend.py",  # asks whether CuPy is there
 }
