@@ -112,6 +112,7 @@ class NoticeBar(QWidget):
                 old.close()
         notice = Notice(severity, text, choices or [], self._theme, key)
         self._column.addWidget(notice)
+        notice.show()
         for old in self.shown[:-MAX_NOTICES]:
             old.close()
         if transient:

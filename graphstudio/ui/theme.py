@@ -76,7 +76,7 @@ class Tokens:
 DARK = Tokens(
     name="dark",
     window="#1e2127", panel="#252931", base="#1a1d22", border="#3a414d",
-    text="#e6e8ec", text_dim="#9fa8b7", accent="#4c9fff", accent_text="#0b1521",
+    text="#e6e8ec", text_dim="#9fa8b7", accent="#57a5ff", accent_text="#0b1521",
     error="#ff7b72", warning="#f0b54a", ok="#56d391",
     canvas="#1a1d22", grid="#22262d", grid_major="#2a2f38",
     node_body="#2a2f38", node_border="#454d5b", node_title="#ffffff",
@@ -86,7 +86,7 @@ DARK = Tokens(
     cat_merge="#7b46a6", cat_shape="#4a5a70", cat_losses="#ab3350", cat_metrics="#2f7a3c",
     cat_unknown="#5a5f69",
     curve_train="#4c9fff", curve_validation="#f0b54a", curve_rate="#b48cff",
-    raised="#2e343e", hover="#363d49", selection="#243d5c", focus="#4c9fff",
+    raised="#2e343e", hover="#30363f", selection="#243d5c", focus="#4c9fff",
     code_keyword="#c9a0ff", code_string="#9ad68b", code_number="#f0b072", code_comment="#98a2b1",
     code_name="#7cc0ff", code_builtin="#6ad3c5", code_mark="#25364d",
 )  # fmt: skip

@@ -137,7 +137,7 @@ class TextEditor(Editor):
         super().__init__(spec, parent)
         self.field = LineEdit()
         self.field.committed.connect(lambda text: self.chosen.emit(text, False))
-        self.field.textEdited.connect(self.typing)
+        self.field.textEdited.connect(lambda text: self.typing.emit(text))
         self._take(self.field)
 
     def show_value(self, value: Any) -> None:

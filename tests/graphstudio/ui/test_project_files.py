@@ -1,0 +1,142 @@
+"""No road leads to lost work without a question, and a bad file leaves what is open alone."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from graphstudio.document import commands
+from graphstudio.document import format as file_format
+from graphstudio.document.model import Document
+from graphstudio.ui.project_files import ProjectFiles
+from graphstudio.ui.settings import Settings
+
+
+@pytest.fixture
+def files(qapp, answers):
+    made = ProjectFiles(Settings(), answers)
+    yield made
+    made.project.check_now()
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "saved.gsproj"
+    file_format.save(Document(), path)
+    return path
+
+
+def edit(files) -> None:
+    document = files.project.document
+    assert files.project.push(commands.add_node(document, "main", "layer.dense", (0, 0)))
+    files.project.check_now()
+
+
+def test_unsaved_changes_are_asked_about(files, answers, saved):
+    edit(files)
+    project = files.project
+    answers.on_unsaved = "cancel"
+    assert not files.new()
+    assert not files.open(saved)
+    assert files.project is project
+    assert answers.asked == ["unsaved New project"] * 2
+
+
+def test_saving_on_the_way_out_needs_a_name(files, answers, tmp_path):
+    edit(files)
+    answers.on_unsaved = "save"
+    answers.to_save = None
+    assert not files.may_close()
+    answers.to_save = tmp_path / "kept.gsproj"
+    assert files.may_close()
+    assert len(file_format.load(answers.to_save).document.main.nodes) == 1
+
+
+def test_a_clean_project_closes_without_a_word(files, answers, saved):
+    assert files.open(saved)
+    assert files.new()
+    assert answers.asked == []
+
+
+def test_a_broken_file_is_explained_and_the_open_document_stays(files, answers, tmp_path):
+    edit(files)
+    project, before = files.project, file_format.dumps(files.project.document)
+    bad = tmp_path / "bad.gsproj"
+    bad.write_text('{"format": 1, "graphs": {"main": {"nodes": [{"id": 3}]}}}')
+    assert not files.open(bad)
+    ((title, problems),) = answers.told
+    assert "bad.gsproj" in title
+    assert problems
+    assert files.project is project
+    assert file_format.dumps(project.document) == before
+    assert answers.asked == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[]", b'{"format": 99}', b"{" * 9999])
+def test_foreign_files_are_refused_with_a_reason(files, answers, tmp_path, content):
+    path = tmp_path / "x.gsproj"
+    path.write_bytes(content)
+    assert not files.open(path)
+    assert answers.told[0][1][0]
+
+
+def test_a_missing_file_leaves_the_recent_list(files, answers, tmp_path):
+    gone = tmp_path / "gone.gsproj"
+    files._settings.recent = [str(gone)]
+    assert not files.open(gone)
+    assert files._settings.recent == []
+
+
+def test_a_file_changed_by_others_is_not_overwritten_silently(files, answers, saved):
+    files.open(saved)
+    edit(files)
+    theirs = saved.read_text() + "\n"
+    saved.write_text(theirs)
+    os.utime(saved, ns=(1, 1))
+    assert files.changed_on_disk()
+    assert not files.save()
+    assert saved.read_text() == theirs
+    assert answers.asked == ["overwrite saved.gsproj"]
+    answers.on_overwrite = "overwrite"
+    assert files.save()
+    assert len(file_format.load(saved).document.main.nodes) == 1
+    assert not files.changed_on_disk()
+
+
+def test_save_as_instead_keeps_both_versions(files, answers, saved, tmp_path):
+    files.open(saved)
+    edit(files)
+    saved.write_text(saved.read_text() + "\n")
+    answers.on_overwrite, answers.to_save = "save as", tmp_path / "mine.gsproj"
+    assert files.save()
+    assert files.project.path == tmp_path / "mine.gsproj"
+    assert not file_format.load(saved).document.main.nodes
+
+
+def test_a_disk_that_refuses_is_told_and_nothing_is_marked_saved(files, answers, tmp_path):
+    edit(files)
+    answers.to_save = tmp_path / "no" / "such" / "folder.gsproj"
+    assert not files.save()
+    assert answers.told
+    assert not files.project.history.clean
+    assert files.project.path is None
+
+
+def test_a_saved_project_is_remembered(files, answers, tmp_path):
+    edit(files)
+    answers.to_save = tmp_path / "new.gsproj"
+    assert files.save()
+    assert Settings.load().recent == [str(answers.to_save.resolve())]
+    assert files.project.history.clean
+
+
+def test_an_example_is_a_copy(files):
+    assert files.new_from_example("digits_cnn")
+    assert files.project.path is None
+    assert len(files.project.document.main.nodes) > 5
+
+
+def test_training_can_keep_a_project_open(qapp, answers):
+    files = ProjectFiles(Settings(), answers, may_leave=lambda: False)
+    assert not files.new()

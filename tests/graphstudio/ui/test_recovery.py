@@ -1,0 +1,140 @@
+"""Unsaved work comes back after a crash, and only then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from graphstudio.document import commands
+from graphstudio.document import format as file_format
+from graphstudio.ui import recovery
+from graphstudio.ui.app import offer_recovery
+from graphstudio.ui.recovery import Autosave, left_behind
+
+CRASH = """
+import os
+from PySide6.QtCore import QCoreApplication
+qt = QCoreApplication([])
+from pathlib import Path
+from graphstudio.document import commands, format as f
+from graphstudio.document.model import Document
+from graphstudio.ui.project import Project
+from graphstudio.ui.recovery import Autosave
+path = {path!r}
+document = f.load(Path(path)).document if path else Document()
+project = Project(document, Path(path) if path else None)
+autosave = Autosave()
+autosave.watch(project)
+project.push(commands.add_node(document, "main", "layer.dense", (10, 20), label="Kept"))
+while autosave.file is None:
+    qt.processEvents()
+os._exit(9)
+"""
+
+
+def crash(path: str = "") -> None:
+    """A process that edits a project, is left alone for a moment, and dies."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH.format(path=path)], env=env, capture_output=True, timeout=60
+    )
+    assert done.returncode == 9, done.stderr.decode()
+
+
+def labels(document) -> set[str]:
+    return {n.label for n in document.main.nodes.values()}
+
+
+@pytest.fixture
+def edited(project, qapp):
+    """An autosave that watches a project with one unsaved edit."""
+    autosave = Autosave()
+    autosave.watch(project)
+    project.push(commands.add_node(project.document, "main", "layer.dense", (0, 0)))
+    yield autosave
+    autosave.discard()
+
+
+def test_work_of_a_killed_process_is_found(tmp_path):
+    crash()
+    (found,) = left_behind()
+    assert found.path is None
+    assert labels(found.document) == {"Kept"}
+
+
+def test_the_copy_is_written_soon(edited, qtbot):
+    assert edited.file is None
+    qtbot.waitUntil(lambda: edited.file is not None, timeout=recovery.DELAY_MS + 1000)
+    assert recovery.DELAY_MS <= 1500
+
+
+def test_a_window_that_lives_is_not_offered(edited):
+    edited.write()
+    assert edited.file is not None
+    assert left_behind() == []
+
+
+def test_saving_removes_the_copy(edited, project, tmp_path):
+    edited.write()
+    project.saved(tmp_path / "x.gsproj")
+    assert edited.file is None
+
+
+def test_nothing_is_offered_if_the_file_has_it_all(tmp_path):
+    path = tmp_path / "p.gsproj"
+    from graphstudio.document.model import Document
+
+    file_format.save(Document(), path)
+    crash(str(path))
+    (found,) = left_behind()
+    assert found.path == path
+    file_format.save(found.document, path)
+    assert left_behind() == []
+    assert list(recovery.recovery_dir().glob("*.json")) == []
+
+
+def test_a_damaged_copy_is_no_obstacle():
+    folder = recovery.recovery_dir()
+    folder.mkdir(parents=True)
+    (folder / "abc.json").write_text('{"document": 3}')
+    assert left_behind() == []
+
+
+def test_a_full_disk_is_told_once(edited, project, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GRAPHSTUDIO_STATE_DIR", str(tmp_path / "file"))
+    told = []
+    edited.failed.connect(told.append)
+    edited.write()
+    edited.write()
+    assert len(told) == 1
+
+
+def test_recovered_work_asks_to_be_saved(window, answers):
+    crash()
+    answers.on_recover = "recover"
+    offer_recovery(window)
+    assert labels(window.project.document) == {"Kept"}
+    assert window.isWindowModified()
+    assert window.autosave.file is not None
+    assert left_behind() == []
+    window.files.new()
+    assert any(a.startswith("unsaved") for a in answers.asked)
+
+
+def test_discarded_work_is_not_offered_again(window, answers):
+    crash()
+    answers.on_recover = "discard"
+    offer_recovery(window)
+    assert left_behind() == []
+    assert not window.has_project()
+
+
+def test_undecided_work_is_offered_again(window, answers):
+    crash()
+    answers.on_recover = "later"
+    offer_recovery(window)
+    assert len(left_behind()) == 1
