@@ -68,7 +68,6 @@ def run_use(args: argparse.Namespace, out: Output) -> int:
     """Remember where the files of a data set lie on this computer."""
     from graphstudio import data
     from graphstudio.data import folders
-    from graphstudio.document.model import DataSpec
 
     if args.name not in data.sources():
         known = ", ".join(data.sources())
@@ -79,14 +78,20 @@ def run_use(args: argparse.Namespace, out: Output) -> int:
     if not args.folder.is_dir():
         out.problem(tr("there is no folder '{path}'", path=str(args.folder)))
         return USAGE
+    lacking = data.sources()[args.name].lacking(args.folder)
+    if lacking:
+        out.problem(
+            tr(
+                "{folder} lacks {files}",
+                folder=str(args.folder),
+                files=", ".join(lacking),
+            )
+        )
+        return PROBLEMS
     try:
         folders.name_folder(args.name, args.folder)
     except OSError as error:
         out.problem(tr("the folder could not be remembered: {error}", error=str(error)))
-        return PROBLEMS
-    missing = data.missing(DataSpec(source=args.name))
-    if missing is not None:
-        out.problem(missing.message, missing.hint)
         return PROBLEMS
     out.report["data"] = {args.name: {"folder": str(args.folder.resolve())}}
     out.result(

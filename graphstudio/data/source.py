@@ -75,6 +75,11 @@ class Source(ABC):
         """Why the options do not go together, or None; single limits are declared."""
         return None
 
+    @classmethod
+    def lacking(cls, folder: Path) -> tuple[str, ...]:
+        """Names of the files of this data set that are not in ``folder``."""
+        return ()
+
     def missing(self, project_dir: Path | None) -> DataError | None:
         """What keeps ``load`` from finding its files, or None. Opens none of them."""
         return None

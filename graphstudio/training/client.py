@@ -22,6 +22,12 @@ from graphstudio.nodes.types import Message
 from graphstudio.training import files, messages
 from graphstudio.training.messages import Control, Failed, Finished, Start
 
+_SIGKILL = 9
+_HINT_KILLED = Message(
+    "The system ends a process that takes too much memory: try a smaller batch size."
+)
+_HINT_DIED = Message("Train again; if it happens again, look at the log.")
+
 _KEPT_LINES = 200
 """Lines of the worker's standard error that are kept for a report."""
 GRACE_S = 5.0
@@ -172,7 +178,7 @@ class TrainingClient:
             message=i18n.render(
                 Message("the training process ended unexpectedly ({how})", {"how": how})
             ),
-            hint=i18n.render(Message("Train again; if it happens again, look at the log.")),
+            hint=i18n.render(_HINT_KILLED if code == -_SIGKILL else _HINT_DIED),
             details=self.log,
         )
         note_death(Path(self.start.run_dir), failure.message)

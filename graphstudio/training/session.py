@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -31,6 +32,7 @@ from graphstudio.training.history import HistoryWriter
 from graphstudio.training.messages import Evaluated, Failed, Finished, Preparing, Start, Started
 from graphstudio.training.runner import Outcome, Runner, evaluate_held_out
 
+NICENESS = 10
 _QUIET_S = 1.0
 """Longest silence while something takes long; the window takes more for a hang."""
 
@@ -133,6 +135,7 @@ class Session:
                 plan, graph, samples, send=self._send, history=history, controls=self._controls
             )
             self._announce(runner, plan, graph, samples)
+            be_nice()
             outcome = runner.run()
         except BaseException:
             with contextlib.suppress(OSError):  # what went wrong first is what counts
@@ -217,6 +220,19 @@ class Session:
         if not throttled or now - self._said >= _QUIET_S:
             self._said = now
             self._send(Preparing(what=i18n.render(what)))
+
+
+def be_nice() -> None:
+    """Let the window and everything else go first from here on."""
+    if sys.platform == "win32":
+        import ctypes
+
+        below_normal = 0x4000
+        kernel = ctypes.windll.kernel32
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
+    else:
+        with contextlib.suppress(OSError):
+            os.nice(NICENESS)
 
 
 def _checked(document: Document) -> Graph:

@@ -25,7 +25,6 @@ from graphstudio.training.messages import Control, Failed, Preparing, Start, Sta
 if TYPE_CHECKING:
     from graphstudio.training.session import Session
 
-NICENESS = 10
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -81,7 +80,6 @@ def main() -> int:
     except ValueError as error:
         channel.send(Failed(reason="protocol", message=str(error)))
         return 1
-    _be_nice()
     num_threads = start.num_threads or default_threads()
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(num_threads)
@@ -154,19 +152,6 @@ def _listen(channel: Channel, controls: Controls) -> None:
                 channel.send(StateChanged(state="stopping"))
             controls.submit(message.action)
     controls.abandon()
-
-
-def _be_nice() -> None:
-    """Let the window and everything else go first."""
-    if sys.platform == "win32":
-        import ctypes
-
-        below_normal = 0x4000
-        kernel = ctypes.windll.kernel32
-        kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
-    else:
-        with contextlib.suppress(OSError):
-            os.nice(NICENESS)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,10 @@ class Mnist(Source):
             DataField("label", TensorType(("N",), "int64", classes=10)),
         )
 
+    @classmethod
+    def lacking(cls, folder: Path) -> tuple[str, ...]:
+        return tuple(name for name in FILES if _file_in(folder, name) is None)
+
     def missing(self, project_dir: Path | None) -> DataError | None:
         try:
             self._find(project_dir)
@@ -105,14 +109,11 @@ class Mnist(Source):
     def _find(self, project_dir: Path | None) -> list[Path]:
         """The four files, all from the first folder that has them."""
         looked = folders.candidates(self.kind, self.folder, project_dir)
-        lacking: list[str] = []
         for folder in looked:
-            paths = [_file_in(folder, name) for name in FILES]
-            if None not in paths:
-                return [path for path in paths if path is not None]
-            lacks = [name for name, path in zip(FILES, paths, strict=True) if path is None]
-            if not lacking or len(lacks) < len(lacking):
-                lacking = lacks
+            paths = [path for name in FILES if (path := _file_in(folder, name)) is not None]
+            if len(paths) == len(FILES):
+                return paths
+        lacking = min((self.lacking(folder) for folder in looked), key=len)
         raise DataError(
             Message(
                 "MNIST is not complete: {files} not found in {folders}",

@@ -34,6 +34,7 @@ from graphstudio.training.messages import (
     StateChanged,
     StepMetrics,
 )
+from tests.graphstudio.data.test_sources import write_mnist
 from tests.graphstudio.training.conftest import MakeStart, with_phase
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and limits")
@@ -247,6 +248,7 @@ def test_a_killed_worker_is_reported_and_the_next_run_works(
     assert isinstance(message, Failed)
     assert message.reason == "died"
     assert "SIGKILL" in message.message
+    assert "memory" in message.hint
     info = files.read_run(Path(start.run_dir))
     assert info is not None
     assert info.status == "died"
@@ -323,6 +325,17 @@ def test_missing_data_says_so_and_how_to_get_it(make_start: MakeStart) -> None:
     assert failed.reason == "data"
     assert "train-images-idx3-ubyte" in failed.message
     assert "graphstudio data fetch mnist" in failed.hint
+
+
+def test_mnist_files_beside_the_project_are_trained_on(
+    make_start: MakeStart, tmp_path: Path
+) -> None:
+    write_mnist(tmp_path / "data" / "mnist", train=200, test=50)
+    start = make_start(with_phase(from_example("mnist_cnn"), epochs=1))
+    told = run(start)
+    evaluated = next(m for m in told if isinstance(m, Evaluated))
+    assert (evaluated.split, evaluated.num_samples) == ("test", 50)
+    assert weights(start)["conv_2.weight"].shape == (64, 32, 3, 3)
 
 
 def test_a_graph_with_an_error_names_its_node(project: Document, make_start: MakeStart) -> None:
