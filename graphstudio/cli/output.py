@@ -59,10 +59,13 @@ class Output:
 
     def failure(self, error: Exception) -> None:
         """An exception of a service, in the words that it brings along if it does."""
-        message = getattr(error, "message", None)
-        hint = getattr(error, "hint", None)
-        said = message if isinstance(message, Message) else str(error) or type(error).__name__
-        self.problem(said, hint if isinstance(hint, Message) else None)
+        for problem in getattr(error, "problems", None) or (error,):
+            message = problem if isinstance(problem, Message) else getattr(problem, "message", None)
+            hint = getattr(problem, "hint", None)
+            said = message if isinstance(message, Message) else str(problem)
+            self.problem(
+                said or type(problem).__name__, hint if isinstance(hint, Message) else None
+            )
 
     def progress(self) -> Progress:
         """Progress bars on standard error."""
