@@ -250,20 +250,21 @@ def measure_target(
         (place / "empty").mkdir()
         _run(target, place, timeout_s)
         found, _ = checkpoint.load(place / "result.safetensors")
-    plain, oracle = {}, {}
-    for key, array in found.items():
-        if key.startswith("oracle/"):
-            oracle[key.removeprefix("oracle/")] = array
-        else:
-            plain[key] = array
-    measured = Measured(
-        _part(plain, "output/"),
-        float(plain["loss"]),
-        _part(plain, "gradient/"),
-        _part(plain, "state/"),
-        [float(v) for v in plain["curve"]],
+    return target, *sorted_out(found)
+
+
+def sorted_out(found: Mapping[str, Array]) -> tuple[Measured, dict[str, Array]]:
+    """What a driver has written, and the part of it that was computed in float64."""
+    return (
+        Measured(
+            _part(found, "output/"),
+            float(found["loss"]),
+            _part(found, "gradient/"),
+            _part(found, "state/"),
+            [float(v) for v in found["curve"]],
+        ),
+        _part(found, "oracle/"),
     )
-    return target, measured, oracle
 
 
 def require(target: str) -> None:

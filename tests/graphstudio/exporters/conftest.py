@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import graphstudio.exporters
+from engine import checkpoint
 from graphstudio.document.model import (
     MAIN,
     DataSpec,
@@ -17,6 +25,7 @@ from graphstudio.document.model import (
     Training,
     Wire,
 )
+from graphstudio.exporters import export
 from graphstudio.ir.check import Checker
 from graphstudio.ir.graph import DataField, Graph
 from graphstudio.nodes.spec import build, catalog
@@ -95,3 +104,59 @@ class Graphs:
 @pytest.fixture(scope="session")
 def graphs() -> Graphs:
     return Graphs()
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Runs exported folders with the real frameworks, several in one process."""
+
+    folder: Path
+
+    def place(
+        self,
+        name: str,
+        graph: Graph,
+        target: str,
+        samples: Mapping[str, Any],
+        weights: Mapping[str, Any],
+        steps: int,
+    ) -> Path:
+        """A folder with an export and everything that the driver reads."""
+        place = self.folder / f"{target}-{name}"
+        exported = export(graph, target, data_loader=LOADER)
+        (place / "export").mkdir(parents=True)
+        for file, text in exported.files.items():
+            (place / "export" / file).write_text(text, encoding="utf-8")
+        checkpoint.save(place / "export" / "weights.safetensors", weights)
+        options = {
+            "batch_size": len(next(iter(samples.values()))) // steps,
+            "steps": steps,
+            "num_inputs": len(exported.inputs),
+            "channels_last": dict(exported.outputs),
+        }
+        about = {"options": json.dumps(options)}
+        checkpoint.save(place / "samples.safetensors", samples, about)
+        return place
+
+    def run(self, target: str, places: Sequence[Path]) -> list[dict[str, Any]]:
+        """What came of each place. Warnings are errors, but for known noise."""
+        module = {"pytorch": "torch"}.get(target, target)
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+        script = Path(__file__).with_name("measure_all.py")
+        driver = Path(graphstudio.exporters.__file__).parent / "drivers" / "run.py"
+        command = [sys.executable, "-P", *STRICT, str(script), str(driver), target]
+        command += map(str, places)
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-6000:]
+        return [checkpoint.load(p / "result.safetensors")[0] for p in places]
+
+
+# From inside Keras, on NumPy 2; hidden by Python unless warnings are asked for.
+STRICT = ("-W", "error", "-W", "ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"))

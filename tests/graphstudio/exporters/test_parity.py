@@ -6,23 +6,15 @@ is imported and its graph traced once a target.
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import graphstudio.exporters
-from engine import checkpoint
 from graphstudio.compiler.lower import compile_graph
 from graphstudio.document.model import Choice, Phase, Training
-from graphstudio.exporters import TARGETS, export
+from graphstudio.exporters import TARGETS
 from graphstudio.ir.graph import Graph
 from graphstudio.nodes.spec import Case, build, catalog
 from graphstudio.nodes.types import TensorType
@@ -30,8 +22,6 @@ from graphstudio.services import verify
 
 BATCH = 4
 STEPS = 2
-RUN = Path(graphstudio.exporters.__file__).parent / "drivers" / "run.py"
-MODULES = {"pytorch": "torch", "tensorflow": "tensorflow", "keras": "keras"}
 
 # Cases besides the nodes' own: what a layout or a framework's quirk could get wrong.
 EXTRA: dict[str, tuple[Case, ...]] = {
@@ -191,45 +181,17 @@ def garden(graphs: Any) -> Garden:
 
 
 @pytest.fixture(scope="module")
-def measured(garden: Garden, graphs: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def measured(garden: Garden, bench: Any) -> Any:
     """What each target makes of the garden; run when first asked for."""
     results: dict[str, dict[str, Any]] = {}
 
     def of(target: str) -> dict[str, Any]:
-        if importlib.util.find_spec(MODULES[target]) is None:
-            pytest.skip(f"{MODULES[target]} is not installed")
         if target not in results:
-            place = tmp_path_factory.mktemp(target)
-            exported = export(garden.graph, target, data_loader=graphs.loader)
-            (place / "export").mkdir()
-            for name, text in exported.files.items():
-                (place / "export" / name).write_text(text, encoding="utf-8")
-            checkpoint.save(place / "export" / "weights.safetensors", garden.weights)
-            options = {
-                "batch_size": BATCH,
-                "steps": STEPS,
-                "num_inputs": len(exported.inputs),
-                "channels_last": dict(exported.outputs),
-            }
-            about = {"options": json.dumps(options)}
-            checkpoint.save(place / "samples.safetensors", garden.samples, about)
-            results[target] = run(target, [place])[0]
+            given = (garden.graph, target, garden.samples, garden.weights, STEPS)
+            results[target] = bench.run(target, [bench.place("garden", *given)])[0]
         return results[target]
 
     return of
-
-
-def run(target: str, places: list[Path]) -> list[dict[str, Any]]:
-    """Results of the exported folders in ``places``; warnings are errors but for known noise."""
-    script = Path(__file__).with_name("measure_all.py")
-    command = [sys.executable, "-P", "-W", "error"]
-    # From inside Keras, on NumPy 2; hidden by Python unless warnings are asked for.
-    command += ["-W", "ignore:__array__ implementation:DeprecationWarning"]
-    command += [str(script), str(RUN), target, *map(str, places)]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-6000:]
-    return [checkpoint.load(p / "result.safetensors")[0] for p in places]
 
 
 def target_marks() -> list[Any]:
