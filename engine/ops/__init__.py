@@ -12,7 +12,9 @@ from engine.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_trans
 from engine.ops.dropout import dropout, spatial_dropout
 from engine.ops.einsum import einsum, norm, prod
 from engine.ops.gather import embedding, gather, one_hot
+from engine.ops.gru import gru
 from engine.ops.loss import cross_entropy, mse
+from engine.ops.lstm import lstm
 from engine.ops.matmul import matmul
 from engine.ops.noise import gaussian_noise, random_normal_like, random_uniform_like, reparameterize
 from engine.ops.objectives import (
@@ -47,13 +49,13 @@ from engine.ops.pool import (
     max_pool1d,
     max_pool2d,
 )
-from engine.ops.recurrent import gru, lstm, rnn
 from engine.ops.reduce import broadcast_to, mean, var
 from engine.ops.reduce import max_ as max
 from engine.ops.reduce import min_ as min
 from engine.ops.reduce import sum_ as sum
 from engine.ops.relu import elu, leaky_relu, relu
 from engine.ops.resize import adaptive_average_pool2d, pixel_shuffle, resize, upsample
+from engine.ops.rnn import rnn
 from engine.ops.shape import (
     concatenate,
     flatten,

@@ -14,6 +14,7 @@ from engine.errors import EngineError, PlanError
 from engine.function import FUNCTIONS
 from engine.init import checked
 from engine.optim.base import Optimizer
+from engine.optim.clipping import check_limits
 from engine.plan.graph import StaticGraph, StaticValue
 from engine.value import Spec
 
@@ -225,6 +226,9 @@ class PlanBuilder:
         seed: int | None = 0,
         frozen: Sequence[str] = (),
         num_threads: int = 0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
     ) -> Plan:
         """Make the plan: draw the parameters, lay out the memory.
 
@@ -238,10 +242,18 @@ class PlanBuilder:
             Not trained.
         num_threads : int
             0 leaves the choice to the engine.
+        clip_norm, clip_value : float, optional
+            Greatest norm of all gradients together, and greatest size of each element.
+        accumulate : int
+            Batches whose mean gradient makes one step of the optimiser.
         """
         from engine.plan.plan import Plan
 
-        return Plan(self, optimizer, seed, tuple(frozen), num_threads)
+        check_limits(clip_norm, clip_value)
+        if accumulate < 1:
+            raise PlanError(f"accumulate found {accumulate}; expected 1 or more.")
+        limits = (clip_norm, clip_value)
+        return Plan(self, optimizer, seed, tuple(frozen), num_threads, limits, accumulate)
 
     @property
     def convolved(self) -> set[str]:

@@ -16,6 +16,7 @@ from engine.errors import PlanError, ShapeError
 from engine.init import draw
 from engine.ops.windows import channels_last
 from engine.optim.base import Optimizer
+from engine.optim.clipping import clip_flat
 from engine.plan.builder import BATCH, Leaf, PlanBuilder, Tracer
 from engine.plan.graph import StaticGraph, StaticValue
 from engine.plan.memory import ALIGNMENT, ordered_strides
@@ -57,6 +58,8 @@ class Plan:
         seed: int | None,
         frozen: tuple[str, ...],
         num_threads: int,
+        limits: tuple[float | None, float | None] = (None, None),
+        accumulate: int = 1,
     ) -> None:
         self._records = tuple(builder.records)
         self._outputs, self._losses = dict(builder.outputs), dict(builder.losses)
@@ -79,10 +82,15 @@ class Plan:
         if self._optimizer is not None:
             self._optimizer.parameters = []
             self._optimizer_state = self._optimizer.new_state(self._weights)
-            room = np.empty((2, self._weights.size), np.float32)
+            self._scratch = np.empty((2, self._weights.size), np.float32)
             self._update = self._optimizer.prepare(
-                self._weights, self._gradients, self._optimizer_state, room
+                self._weights, self._gradients, self._optimizer_state, self._scratch
             )
+        self._limits, self._accumulate = limits, accumulate
+        self._pending = 0
+        self._sum = np.zeros(self._weights.size if accumulate > 1 else 0, np.float32)
+        self.gradient_norm: float | None = None
+        """Norm of all gradients at the last step, if ``clip_norm`` is set."""
 
     # Arrays ------------------------------------------------------------------------------
 
@@ -251,12 +259,26 @@ class Plan:
         optimizer = self._require_optimizer()
         compiled = self._feed("train", True, batch)
         compiled.program.run()
-        assert self._update is not None
-        optimizer.num_steps += 1
         with np.errstate(all="ignore"):
-            self._update()
+            self._step(optimizer)
         self._random.advance()
         return {k: float(v) for k, v in compiled.scalars.items()}
+
+    def _step(self, optimizer: Optimizer) -> None:
+        """Accumulate, clip, update."""
+        assert self._update is not None
+        if self._accumulate > 1:
+            np.add(self._sum, self._gradients, out=self._sum)
+            self._pending += 1
+            if self._pending < self._accumulate:
+                return
+            np.divide(self._sum, self._accumulate, out=self._gradients)
+            self._sum.fill(0)
+            self._pending = 0
+        if self._limits != (None, None):
+            self.gradient_norm = clip_flat(self._gradients, self._scratch[0], *self._limits)
+        optimizer.num_steps += 1
+        self._update()
 
     def gradients(
         self, batch: Mapping[str, Array], *, training: bool = True

@@ -26,6 +26,24 @@ CASES = {
         "Adam",
         {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1},
     ),
+    "rmsprop": (lambda p, **k: optim.RMSprop(0.01, parameters=p), "RMSprop", {"lr": 0.01}),
+    "rmsprop centered": (
+        lambda p, **k: optim.RMSprop(0.01, 0.9, 0.1, 0.5, True, 0.1, parameters=p),
+        "RMSprop",
+        {
+            "lr": 0.01,
+            "alpha": 0.9,
+            "eps": 0.1,
+            "momentum": 0.5,
+            "centered": True,
+            "weight_decay": 0.1,
+        },
+    ),
+    "adagrad": (
+        lambda p, **k: optim.Adagrad(0.05, 1e-6, 0.1, 0.1, parameters=p),
+        "Adagrad",
+        {"lr": 0.05, "eps": 1e-6, "initial_accumulator_value": 0.1, "weight_decay": 0.1},
+    ),
     "adamw": (
         lambda p, **k: optim.AdamW(0.01, weight_decay=0.1, parameters=p),
         "AdamW",

@@ -1,0 +1,89 @@
+"""What the recurrent layers share. Each direction of a layer is one primitive.
+
+The input's product with its weights is taken for all time steps at once, outside the primitive;
+inside, one product with the state a step remains. Sequences are batch first; ``lengths`` says how
+many steps of each sample count: after its end a sample's state stays, and its outputs are 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.backend import Array
+from engine.errors import DTypeError, ShapeError
+from engine.function import Primitive
+
+
+def sigmoid_in_place(x: Array) -> None:
+    """``1 / (1 + e^-x)`` into ``x``."""
+    np.multiply(x, 0.5, out=x)
+    np.tanh(x, out=x)
+    np.multiply(x, 0.5, out=x)
+    np.add(x, 0.5, out=x)
+
+
+def times(length: int, reverse: bool) -> list[int]:
+    """Time steps in the order in which they are taken."""
+    order = list(range(length))
+    return order[::-1] if reverse else order
+
+
+def validity(lengths: Array, length: int, alive: Array) -> None:
+    """alive (T, N, 1): 1 where a step counts, else 0."""
+    np.less(np.arange(length)[:, None], lengths[None, :], out=alive[..., 0])
+
+
+class Cell(Primitive):
+    """A recurrence over time. Its outputs include every state, which its gradient reads."""
+
+    uses_outputs = True
+
+
+def blend(new: Array, old: Array, alive: Array, room: Array) -> None:
+    """``new`` where alive, else ``old``, into ``new``; by arithmetic that is exact for 0 and 1."""
+    np.subtract(1.0, alive, out=room)
+    np.multiply(new, alive, out=new)
+    np.multiply(old, room, out=room)
+    np.add(new, room, out=new)
+
+
+def through_sigmoid(g: Array, y: Array, room: Array) -> None:
+    """Gradient behind a sigmoid to the one before it, in place."""
+    np.multiply(y, y, out=room)
+    np.subtract(y, room, out=room)
+    np.multiply(g, room, out=g)
+
+
+def through_tanh(g: Array, y: Array, room: Array) -> None:
+    """Gradient behind a tanh to the one before it, in place."""
+    np.multiply(y, y, out=room)
+    np.subtract(1.0, room, out=room)
+    np.multiply(g, room, out=g)
+
+
+def prepared(
+    what: str, x: Any, weight_ih: Any, weight_hh: Any, states: Sequence[Any], lengths: Any
+) -> tuple[list[Any], Any, bool]:
+    """First states (zeros where not given), lengths, and whether there are any lengths."""
+    if x.ndim != 3 or weight_ih.shape[-1] != x.shape[-1]:
+        raise ShapeError(
+            f"{what} found input {x.shape} and weight {weight_ih.shape}; expected (N, T, D) and "
+            "(gates x H, D)."
+        )
+    n, hidden = x.shape[0], weight_hh.shape[1]
+    first = [x.constant_like(np.zeros((n, hidden), x.dtype)) if s is None else s for s in states]
+    if lengths is None:
+        return first, x.constant_like(np.full(n, x.shape[1], np.int64)), False
+    if lengths.shape != (n,) or lengths.dtype.kind not in "iu":
+        raise DTypeError(
+            f"{what} found lengths {lengths.spec}; expected whole numbers ({n},), one a sample."
+        )
+    return first, lengths, True
+
+
+def last_state(states: Any, reverse: bool) -> Any:
+    """State after the last step that was taken, (N, H); lengths are in it already."""
+    return states[:, 0 if reverse else -1]
