@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
-from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtGui import QGuiApplication, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from graphstudio.resources import resource
 
-SIZES = (16, 20, 24, 32, 40, 48, 64)
-"""Pixels at which icons are drawn, so that no usual size at no usual scale is blurred."""
+SIZES = (16, 20, 24)
+"""Logical pixels at which icons are drawn: those that buttons and menus ask for."""
 DISABLED_OPACITY = 0.35
 
 
@@ -20,7 +20,8 @@ def icon(name: str, color: str, *, folder: str = "actions") -> QIcon:
     """Icon ``name`` drawn in ``color`` (``#rrggbb``), pale where the button is disabled."""
     made = QIcon()
     renderer = _renderer(name, color, folder)
-    for size in SIZES:
+    ratios = {1.0, *(s.devicePixelRatio() for s in QGuiApplication.screens())}
+    for size in sorted({round(size * ratio) for size in SIZES for ratio in ratios}):
         made.addPixmap(_draw(renderer, size), QIcon.Mode.Normal)
         made.addPixmap(_draw(renderer, size, DISABLED_OPACITY), QIcon.Mode.Disabled)
     return made

@@ -157,7 +157,8 @@ class ProblemRow(QFrame):
             button.setIcon(icon("fix", tokens.accent))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.pos()):
+        inside = self.rect().contains(event.position().toPoint())
+        if event.button() == Qt.MouseButton.LeftButton and inside:
             self.activated.emit(self.diagnostic)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -31,7 +31,7 @@ EDIT_MENU = (
 VIEW_MENU = (
     "view.fit_all", "view.fit_selection", "view.zoom_in", "view.zoom_out", "view.zoom_reset",
     SEPARATOR, "view.labels", "view.minimap", SEPARATOR,
-    "view.panels", "view.sides", "view.focus", "view.workspace.reset", SEPARATOR,
+    "view.panels", "view.sides", "view.focus", "view.reset_layout", SEPARATOR,
     "view.dark", "view.light", "view.language", SEPARATOR, "view.start",
 )  # fmt: skip
 RUN_MENU = (
@@ -122,7 +122,7 @@ def _view(w: MainWindow) -> Iterator[Command]:
         checked=lambda: w.workspace.in_focus_mode,
     )  # fmt: skip
     yield Command(
-        id="view.workspace.reset", text=Message("Reset layout"), group="view",
+        id="view.reset_layout", text=Message("Reset layout"), group="view",
         handler=w.workspace.reset,
     )  # fmt: skip
     yield Command(

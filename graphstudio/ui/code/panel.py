@@ -111,7 +111,7 @@ class CodePanel(QWidget):
 
         self._timer = QTimer(self, singleShot=True, interval=DELAY_MS)
         self._timer.timeout.connect(self.refresh)
-        project.checked.connect(lambda _result: self._timer.start())
+        project.checked.connect(self._on_checked)
         project.changed.connect(self._on_change)
         project.selection_changed.connect(self._on_selection)
         theme.changed.connect(self._recolor)
@@ -250,6 +250,9 @@ class CodePanel(QWidget):
     def _on_target(self) -> None:
         self.target_changed.emit(self.target)
         self._timer.start(0)
+
+    def _on_checked(self, _result: CheckResult) -> None:
+        self._timer.start()
 
     def _on_change(self, changes) -> None:
         if changes.training or changes.data:

@@ -158,6 +158,7 @@ def digits(window):
     """The main window with a copy of the digits CNN, which is not saved anywhere."""
     assert window.files.new_from_example("digits_cnn")
     window.project.check_now()
+    flush_deletes()  # the views of the empty project before
     return window
 
 
