@@ -22,6 +22,7 @@ from typing import Any
 Point = tuple[float, float]
 State = Mapping[str, Any]
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE = (1600, 1000)
 NEEDED = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool"}
 """Program to the Debian package that has it."""
@@ -89,6 +90,7 @@ class Desktop:
         self.hook.mkdir(parents=True, exist_ok=True)
         self.log = folder / "log.txt"
         environment = screen.env | {
+            "PYTHONPATH": str(ROOT),  # it runs in another folder, as a user's program does
             "QT_QPA_PLATFORM": "xcb",
             "GRAPHSTUDIO_TEST_HOOK": str(self.hook),
             "GRAPHSTUDIO_CONFIG_DIR": str(folder / "config"),
@@ -151,6 +153,10 @@ class Desktop:
         return path
 
     # Hands
+
+    def pause(self, seconds: float) -> None:
+        """Rest, for what appears only after a while, such as an explanation beside the pointer."""
+        time.sleep(seconds)
 
     def move(self, to: Point) -> None:
         """Put the pointer there."""
@@ -218,12 +224,12 @@ class Desktop:
 
         return centre(rows(self.wait(rows, f"the row {text!r} in {name!r}"))[0]["rect"])
 
-    def fill(self, name: str, text: str) -> None:
-        """Replace what stands in a field, and leave it with Tab."""
+    def fill(self, name: str, text: str, *, leave: str = "Tab") -> None:
+        """Replace what stands in a field, and leave it with this key."""
         self.click(self.widget(name))
         self.key("ctrl+a")
         self.type(text)
-        self.key("Tab")
+        self.key(leave)
 
     def node(self, label: str) -> str:
         """Id of the node with this label."""

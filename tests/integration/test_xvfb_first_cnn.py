@@ -75,7 +75,7 @@ def make_and_mend_a_mistake(app: Desktop) -> None:
     """An image into a Dense node: refused by name, mended by one click."""
     app.key("Tab")
     add_searching(app, "dense", "Dense", enter="shift+Return")
-    app.key("Home")
+    app.press("tool_view_fit_all")
     state = app.wait(lambda s: by_label(s)["Dense"]["rect"][0] < 1200, "everything to be in view")
     nodes = by_label(state)
     if ("MaxPool2D", "Dense", "x") not in wired(state):
@@ -94,12 +94,12 @@ def make_and_mend_a_mistake(app: Desktop) -> None:
 
 def add_loss(app: Desktop) -> None:
     """CrossEntropy, its target, and the number of classes that the checker asks for."""
-    app.key("Home")
+    app.press("tool_view_fit_all")
     app.click(centre(by_label(app.state())["Dense"]["rect"]))
     app.key("Tab")
     add_searching(app, "cross", "CrossEntropy", enter="shift+Return")
     assert ("Dense", "CrossEntropy", "prediction") in wired(app.state())
-    app.key("Home")
+    app.press("tool_view_fit_all")
     app.wait(lambda s: by_label(s)["CrossEntropy"]["rect"][0] < 1200, "the loss to be in view")
     port = by_label(app.state())["CrossEntropy"]["inputs"]["target"]
     app.drag(port, beside(port, -60, 80))
@@ -129,11 +129,14 @@ def export(app: Desktop, folder: Path) -> None:
     """PyTorch, through the dialog, into a folder of our choice."""
     app.press("tool_file_export")
     app.wait(lambda s: s["modal"], "the export dialog")
-    app.press("target_pytorch")
+    for target in ("tensorflow", "keras"):
+        if app.state()["widgets"][f"target_{target}"]["checked"]:
+            app.press(f"target_{target}")
+    app.fill("exportFolder", str(folder))
     app.shot("6-export")
-    app.fill("export_folder", str(folder))
-    app.press("export_button")
+    app.press("exportRun")
     app.wait(lambda _: list(folder.rglob("train.py")), "the exported files", timeout_s=60)
+    app.wait(lambda s: s["widgets"]["exportRun"]["enabled"], "the export to end", timeout_s=60)
     app.shot("7-exported")
     app.key("Escape")
 
@@ -159,7 +162,7 @@ def test_from_an_empty_canvas_to_a_pytorch_script(desktop, tmp_path):
     state = app.wait(lambda s: s["path"] and s["clean"], "the project to be saved")
     assert Path(state["path"]) == project
 
-    app.fill("epochs_field", "40")
+    app.fill("epochs_field", "15", leave="Return")
     trained = train(app)
     assert trained["training"]["history"]["train"]["loss"] < 0.5
     (run,) = (tmp_path / "first.runs").glob("*/run.json")
