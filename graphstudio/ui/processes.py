@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import signal
 import sys
 from typing import Any
 
@@ -70,13 +72,20 @@ class CommandProcess(QObject):
         process.readyReadStandardError.connect(self._read_err)
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
+        if os.name == "posix":
+            own_session = QProcess.UnixProcessParameters()
+            own_session.flags = QProcess.UnixProcessFlag.CreateNewSession
+            process.setUnixProcessParameters(own_session)
         process.start(program, rest)
 
     def cancel(self) -> None:
-        """End the command, silently; returns when it is gone."""
+        """End the command and what it has started, silently; returns when it is gone."""
         process, self._process = self._process, None
         if process is not None:
             process.blockSignals(True)
+            if os.name == "posix" and process.processId():
+                with contextlib.suppress(OSError):
+                    os.killpg(process.processId(), signal.SIGKILL)
             process.kill()
             process.waitForFinished(2000)
             process.deleteLater()

@@ -1,4 +1,7 @@
-"""Axes of the plots: few short numbers, durations on a time axis, powers of ten on a log one."""
+"""The area of a plot: axes with few short numbers, grid lines, and the view between them.
+
+Axes show durations where they measure time, and powers of ten where they are logarithmic.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,15 @@ import math
 from collections.abc import Sequence
 
 import pyqtgraph as pg
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPen, QPixmap
+from PySide6.QtWidgets import QFrame, QGraphicsGridLayout, QSizePolicy, QWidget
 
 from graphstudio.ui.dashboard import formats
+from graphstudio.ui.theme import Tokens
 
+AXIS_WIDTH, AXIS_HEIGHT = 52, 22
+LEAST_HEIGHT = 70
 _TIME_SPACINGS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400,
 )  # fmt: skip
@@ -31,6 +40,30 @@ class Axis(pg.AxisItem):
             self.kind = kind
             self.picture = None
             self.update()
+
+    def paint(self, painter: QPainter, *_: object) -> None:
+        # pyqtgraph records a QPicture and plays it each time, texts included, which takes longer
+        # than the curves do. A pixmap of the same drawing costs next to nothing.
+        ratio = painter.device().devicePixelRatioF()
+        area = self.boundingRect()
+        if not isinstance(self.picture, QPixmap) or self.picture.devicePixelRatio() != ratio:
+            self.picture = self._drawn(area, ratio)
+        if not self.picture.isNull():
+            painter.drawPixmap(area.topLeft(), self.picture)
+
+    def _drawn(self, area: QRectF, ratio: float) -> QPixmap:
+        size = area.size() * ratio
+        drawn = QPixmap(max(1, math.ceil(size.width())), max(1, math.ceil(size.height())))
+        drawn.setDevicePixelRatio(ratio)
+        drawn.fill(Qt.GlobalColor.transparent)
+        with QPainter(drawn) as painter:
+            painter.translate(-area.topLeft())
+            if self.style["tickFont"]:
+                painter.setFont(self.style["tickFont"])
+            specs = self.generateDrawSpecs(painter)
+            if specs is not None:
+                self.drawPicture(painter, *specs)
+        return drawn
 
     def tickSpacing(self, minimum: float, maximum: float, size: float) -> list[tuple[float, float]]:
         span = maximum - minimum
@@ -68,3 +101,91 @@ class Axis(pg.AxisItem):
         if self.kind == "time":
             return [formats.duration(v) if v >= 0 else "" for v in values]
         return [formats.tick(v, spacing) for v in values]
+
+
+class Grid(pg.GraphicsObject):
+    """Lines at the marks of two axes, behind the curves."""
+
+    def __init__(self, bottom: Axis, left: Axis) -> None:
+        super().__init__()
+        self._bottom, self._left = bottom, left
+        self._color = QColor()
+        self.setZValue(-100)
+
+    def set_color(self, color: QColor) -> None:
+        self._color = color
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return QRectF() if self.getViewBox() is None else self.viewRect()
+
+    def viewRangeChanged(self) -> None:
+        self.prepareGeometryChange()
+
+    def viewTransformChanged(self) -> None:
+        self.prepareGeometryChange()
+
+    def paint(self, painter: QPainter, *_: object) -> None:
+        view = self.getViewBox()
+        (x0, x1), (y0, y1) = view.viewRange()
+        transform = painter.worldTransform()
+        painter.resetTransform()
+        top_left = transform.map(QPointF(x0, y1))
+        bottom_right = transform.map(QPointF(x1, y0))
+        lines = []
+        for _spacing, values in self._bottom.tickValues(x0, x1, view.width()):
+            for value in values:
+                x = round(transform.map(QPointF(value, y0)).x()) + 0.5
+                lines.append(QLineF(x, top_left.y(), x, bottom_right.y()))
+        for _spacing, values in self._left.tickValues(y0, y1, view.height()):
+            for value in values:
+                y = round(transform.map(QPointF(x0, value)).y()) + 0.5
+                lines.append(QLineF(top_left.x(), y, bottom_right.x(), y))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        painter.setPen(QPen(self._color, 1))
+        painter.drawLines(lines)
+
+
+class PlotArea(pg.GraphicsView):
+    """A view with an axis below and one to the left.
+
+    pyqtgraph's own ``PlotItem`` brings menus and control panels along that are never shown here,
+    take tens of milliseconds to make, and outlive the plot as windows without a parent.
+    """
+
+    def __init__(self, view: pg.ViewBox, kind: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("plotArea")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setMinimumHeight(LEAST_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.view = view
+        self.bottom, self.left = Axis("bottom", kind), Axis("left")
+        self.left.setWidth(AXIS_WIDTH)
+        self.bottom.setHeight(AXIS_HEIGHT)
+        self._frame = pg.GraphicsWidget()
+        layout = QGraphicsGridLayout()
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addItem(self.left, 0, 0)
+        layout.addItem(view, 0, 1)
+        layout.addItem(self.bottom, 1, 1)
+        layout.setRowStretchFactor(0, 1)
+        layout.setColumnStretchFactor(1, 1)
+        self._frame.setLayout(layout)
+        self.setCentralWidget(self._frame)
+        for axis in (self.bottom, self.left):
+            axis.linkToView(view)
+        self._grid = Grid(self.bottom, self.left)
+        view.addItem(self._grid, ignoreBounds=True)
+
+    def dress(self, tokens: Tokens, background: str, font: QFont) -> None:
+        """Colours of a theme, and numbers a little smaller than ``font``."""
+        self.setBackground(tokens.color(background))
+        small = QFont(font)
+        small.setPointSizeF(max(7.5, font.pointSizeF() - 1.0))
+        for axis in (self.bottom, self.left):
+            axis.setPen(tokens.color("border"))
+            axis.setTextPen(tokens.color("text_dim"))
+            axis.setTickFont(small)
+        self._grid.set_color(tokens.color("grid_major"))

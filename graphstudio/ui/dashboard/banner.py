@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QFrame,
@@ -78,6 +78,9 @@ class FailureBanner(QFrame):
         theme.changed.connect(self._dress)
         self.retranslate()
         self.hide()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(240, super().minimumSizeHint().height())
 
     @property
     def failure(self) -> Failed | None:

@@ -418,7 +418,7 @@ class ConfusionView(QWidget):
         if evaluated is None:
             return
         self._counts = np.array(evaluated.confusion, dtype=np.int64).reshape(
-            len(evaluated.confusion), -1
+            2 * (len(evaluated.confusion),)
         )
         given = evaluated.class_names
         fits = len(given) == len(self._counts)
@@ -451,6 +451,9 @@ class ConfusionView(QWidget):
     def resizeEvent(self, event) -> None:
         super().resizeEvent(event)
         self._fit()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(240, 160)
 
     def _fit(self) -> None:
         """Keep the details beside the matrix rather than at the far edge of a wide window."""

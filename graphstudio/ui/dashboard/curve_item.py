@@ -10,7 +10,7 @@ import pyqtgraph as pg
 import shiboken6
 from numpy.typing import NDArray
 from pyqtgraph.functions import arrayToQPath
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from graphstudio.ui.dashboard.pyramid import MinMaxPyramid
@@ -21,6 +21,8 @@ DENSE = 2.0
 """Points a pixel column from which on columns are drawn instead of a line."""
 CALM = 5.0
 """Mean height of the columns, in pixels, up to which they are joined to a smooth line."""
+GROUP = 16
+"""Columns whose common part is drawn as one rectangle."""
 MAX_MARKERS = 400
 MARKER_RADIUS = 3.0
 
@@ -171,17 +173,19 @@ class CurveItem(pg.GraphicsObject):
             self._paint_line(painter, np.repeat(x, 2), pairs.ravel(), joined)
             return
         _close_gaps(top, bottom, joined)
-        rects = np.empty((kept.size, 4))
-        rects[:, 0] = left + kept * width
-        rects[:, 1] = np.floor(np.clip(top, -1e5, 1e5) / width) * width
-        rects[:, 2] = width
-        rects[:, 3] = np.ceil(np.clip(bottom, -1e5, 1e5) / width) * width - rects[:, 1]
-        np.maximum(rects[:, 3], width, out=rects[:, 3])
+        painter.scale(width, width)  # one unit is one pixel of the screen
+        left_pixel = round(left / width)
+        limit = 30_000.0
+        rects = column_rects(
+            left_pixel + kept,
+            np.floor(np.clip(top / width, -limit, limit)).astype(np.int32),
+            np.ceil(np.clip(bottom / width, -limit, limit)).astype(np.int32),
+        )
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(self._color)
-        # The whole array in one call: QRectF is four doubles.
-        painter.drawRects(shiboken6.wrapInstance(rects.ctypes.data, QRectF), kept.size)
+        # The whole array in one call: a QRect is four 32-bit integers, its corners.
+        painter.drawRects(shiboken6.wrapInstance(rects.ctypes.data, QRect), len(rects))
 
     # -- lines ----------------------------------------------------------------------------------
 
@@ -250,3 +254,44 @@ def _close_gaps(top: Floats, bottom: Floats, joined: NDArray[np.bool_]) -> None:
     np.copyto(top[1:], middle_above, where=above)
     np.copyto(bottom[1:], middle_below, where=below)
     np.copyto(top[:-1], middle_below, where=below)
+
+
+def column_rects(
+    x: NDArray[np.intp], top: NDArray[np.int32], bottom: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Rectangles that fill each column ``x`` from ``top`` to ``bottom``, which is left out.
+
+    A picture lies in memory by rows, so that columns are slow to fill. What ``GROUP`` columns
+    side by side have in common is therefore filled as one wide rectangle, which halves the time
+    or better; the rest of each column above and below it follows.
+
+    Returns
+    -------
+    ndarray of int32, shape (K, 4)
+        Left, top, right, bottom of each, all within it.
+    """
+    bottom = np.maximum(bottom, top + 1)
+    whole = x.size // GROUP * GROUP
+    inner_top = top[:whole].reshape(-1, GROUP).max(axis=1)
+    inner_bottom = bottom[:whole].reshape(-1, GROUP).min(axis=1)
+    starts, ends = x[:whole:GROUP], x[GROUP - 1 : whole : GROUP]
+    kept = (inner_bottom > inner_top) & (ends - starts == GROUP - 1)
+    shared = np.zeros(x.size, dtype=bool)
+    shared[:whole] = np.repeat(kept, GROUP)
+    cut_top, cut_bottom = bottom.copy(), bottom.copy()
+    cut_top[:whole][shared[:whole]] = np.repeat(inner_top[kept], GROUP)
+    cut_bottom[:whole][shared[:whole]] = np.repeat(inner_bottom[kept], GROUP)
+    upper, lower = cut_top > top, shared & (bottom > cut_bottom)
+    parts = (
+        (starts[kept], inner_top[kept], ends[kept], inner_bottom[kept]),
+        (x[upper], top[upper], x[upper], cut_top[upper]),
+        (x[lower], cut_bottom[lower], x[lower], bottom[lower]),
+    )
+    out = np.empty((sum(part[0].size for part in parts), 4), dtype=np.int32)
+    row = 0
+    for left, first, right, last in parts:
+        block = out[row : row + left.size]
+        block[:, 0], block[:, 1], block[:, 2] = left, first, right
+        np.subtract(last, 1, out=block[:, 3])
+        row += left.size
+    return out

@@ -8,7 +8,6 @@ from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
-    QHBoxLayout,
     QLabel,
     QSlider,
     QSplitter,
@@ -35,6 +34,7 @@ from graphstudio.ui.dashboard import formats
 from graphstudio.ui.dashboard.banner import FailureBanner
 from graphstudio.ui.dashboard.confusion import ConfusionView, evaluation_texts
 from graphstudio.ui.dashboard.empty_state import EmptyState
+from graphstudio.ui.dashboard.header import Header
 from graphstudio.ui.dashboard.log_pane import LogPane
 from graphstudio.ui.dashboard.plot import MetricPlot
 from graphstudio.ui.dashboard.plot_grid import PlotGrid
@@ -149,20 +149,17 @@ class DashboardPanel(QWidget):
         self._csv.clicked.connect(self._ask_csv)
         self._runs_button = QToolButton(checkable=True, checked=True)
         self._runs_button.setObjectName("showRuns")
-        self._tools = QWidget()
-        tools = QHBoxLayout(self._tools)
-        tools.setContentsMargins(0, 0, 0, 0)
-        tools.setSpacing(6)
-        for widget in (
-            self._smoothing_label, self.smoothing, self._smoothing_value, self._axis_label,
-            self.axis, self._csv, self._runs_button,
-        ):  # fmt: skip
-            tools.addWidget(widget)
-        row = QHBoxLayout()
-        row.setContentsMargins(6, 0, 10, 0)
-        row.addWidget(self.tabs)
-        row.addStretch(1)
-        row.addWidget(self._tools)
+        self._header = Header(
+            self.tabs,
+            (
+                self._smoothing_label, self.smoothing, self._smoothing_value, self._axis_label,
+                self.axis, self._csv, self._runs_button,
+            ),
+            first_to_go=(
+                self._axis_label, self._smoothing_label, self._smoothing_value, self._runs_button,
+                self._csv, self.smoothing, self.axis,
+            ),
+        )  # fmt: skip
 
         self.grid = PlotGrid()
         self._empty = EmptyState("chart", theme)
@@ -174,7 +171,7 @@ class DashboardPanel(QWidget):
         self.runs.front_chosen.connect(self.show_in_front)
         self.runs.overlay_changed.connect(self._on_overlay)
         self.runs.export_asked.connect(self._ask_csv_of)
-        self._runs_button.toggled.connect(self.runs.setVisible)
+        self._runs_button.toggled.connect(self._show_runs_list)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.setObjectName("dashboardSplitter")
         splitter.addWidget(self.runs)
@@ -192,7 +189,7 @@ class DashboardPanel(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.status)
         layout.addWidget(self.banner)
-        layout.addLayout(row)
+        layout.addWidget(self._header)
         layout.addWidget(self._pages, 1)
 
     def retranslate(self) -> None:
@@ -200,7 +197,7 @@ class DashboardPanel(QWidget):
         self.setAccessibleName(tr("Training dashboard"))
         for index, text in enumerate((tr("Curves"), tr("Confusion matrix"), tr("Log"))):
             self.tabs.setTabText(index, text)
-        self.tabs.setMinimumWidth(self.tabs.sizeHint().width())
+        self._header.arrange()
         self._smoothing_label.setText(tr("Smoothing"))
         self.smoothing.setAccessibleName(tr("Smoothing"))
         self.smoothing.setToolTip(
@@ -363,7 +360,6 @@ class DashboardPanel(QWidget):
         for plot in self._plots.values():
             plot.set_runs(runs)
         self._curves.setCurrentIndex(1 if wanted else 0)
-        self._tools.setEnabled(True)
         self._csv.setEnabled(self._front is not None and len(self._front.step_axes) > 0)
         self._list_runs()
 
@@ -559,14 +555,10 @@ class DashboardPanel(QWidget):
 
     def resizeEvent(self, event) -> None:
         super().resizeEvent(event)
-        # In a narrow dock the names of the pages come first, then the controls, then their names.
-        width = self.width()
-        for label in (self._smoothing_label, self._axis_label):
-            label.setVisible(width >= 860)
-        self._smoothing_value.setVisible(width >= 700)
-        self.smoothing.setFixedWidth(110 if width >= 620 else 60)
-        self._runs_button.setVisible(width >= 560)
-        self.runs.setVisible(self._runs_button.isChecked() and width >= 560)
+        self._show_runs_list()
+
+    def _show_runs_list(self) -> None:
+        self.runs.setVisible(self._runs_button.isChecked() and self.width() >= 560)
 
     def showEvent(self, event) -> None:
         super().showEvent(event)
@@ -575,7 +567,7 @@ class DashboardPanel(QWidget):
 
     def _on_tab(self, index: int) -> None:
         self._pages.setCurrentIndex(index)
-        self._tools.setVisible(index == CURVES)
+        self._header.set_tools_shown(index == CURVES)
         for plot in self._plots.values():
             plot.refresh()
 

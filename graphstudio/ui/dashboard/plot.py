@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -25,7 +24,7 @@ from PySide6.QtWidgets import (
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.ui.dashboard import formats
-from graphstudio.ui.dashboard.axis import Axis
+from graphstudio.ui.dashboard.axis import PlotArea
 from graphstudio.ui.dashboard.curve_item import CurveItem
 from graphstudio.ui.dashboard.legend import Entry, Legend
 from graphstudio.ui.dashboard.run_data import TRAIN, VALIDATION, RunData, Track
@@ -37,7 +36,6 @@ Floats = NDArray[np.float64]
 
 FAINT = 0.68
 """Share of the background in the colour of the raw line behind a smoothed one."""
-AXIS_WIDTH, AXIS_HEIGHT = 52, 22
 
 
 @dataclass
@@ -110,19 +108,8 @@ class MetricPlot(QFrame):
         self.legend = Legend(theme)
         self.legend.toggled.connect(self._on_legend)
 
-        self._axes = {"bottom": Axis("bottom", "count"), "left": Axis("left")}
         self.view = _View()
-        self.plot = pg.PlotWidget(viewBox=self.view, axisItems=self._axes)
-        self.plot.setObjectName("plotArea")
-        self.plot.setMinimumHeight(70)
-        self.plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        self.plot.setFrameShape(QFrame.Shape.NoFrame)
-        self.plot.hideButtons()
-        item = self.plot.getPlotItem()
-        item.setMenuEnabled(False)
-        item.showGrid(x=True, y=True, alpha=0.35)
-        self._axes["left"].setWidth(AXIS_WIDTH)
-        self._axes["bottom"].setHeight(AXIS_HEIGHT)
+        self.plot = PlotArea(self.view, "count")
         self._crosshair = _Crosshair()
         self._crosshair.setZValue(50)
         self.view.addItem(self._crosshair, ignoreBounds=True)
@@ -205,7 +192,7 @@ class MetricPlot(QFrame):
         if name == self._axis:
             return
         self._axis = name
-        self._axes["bottom"].set_kind({"step": "count", "time": "time"}.get(name, "number"))
+        self.plot.bottom.set_kind({"step": "count", "time": "time"}.get(name, "number"))
         self.show_at(None)
         self._follow = True
         self._refit()
@@ -214,7 +201,7 @@ class MetricPlot(QFrame):
     def set_log(self, on: bool) -> None:
         self._log = on
         self._log_button.setChecked(on)
-        self._axes["left"].setLogMode(x=False, y=on)
+        self.plot.left.setLogMode(x=False, y=on)
         self._crosshair.set_log(on)
         for curve in self._curves:
             for item in curve.items():
@@ -324,13 +311,7 @@ class MetricPlot(QFrame):
 
     def _dress(self) -> None:
         tokens = self._theme.tokens
-        self.plot.setBackground(tokens.color("panel"))
-        for axis in self._axes.values():
-            axis.setPen(tokens.color("border"))
-            axis.setTextPen(tokens.color("text_dim"))
-            font = self.font()
-            font.setPointSizeF(max(7.5, font.pointSizeF() - 1.0))
-            axis.setTickFont(font)
+        self.plot.dress(tokens, "panel", self.font())
         self._reset_button.setIcon(icon("fit", tokens.text_dim))
         entries = {e.key: e for e in self.legend.entries}
         for curve in reversed(self._curves):
@@ -365,10 +346,9 @@ class MetricPlot(QFrame):
             x = track.axes[self._axis]
             x_high = max(x_high, float(x[-1]))
             growing |= curve.run.status == "running"
-            low, high = track.drawn.columns(np.array([0, len(track)]))
-            if not math.isnan(low[0]):
-                lows.append(self._smallest(track, float(low[0])))
-                highs.append(float(high[0]))
+            if not math.isnan(track.high):
+                lows.append(track.least_positive if self._log else track.low)
+                highs.append(track.high)
         if x_high <= 0.0:
             x_high = 1.0
         (_, x_now), (y_low, y_high) = self.view.viewRange()
@@ -392,14 +372,6 @@ class MetricPlot(QFrame):
         inside = y_low <= low and high <= y_high
         if tight or not inside or not growing or span < 0.55 * (y_high - y_low):
             self.view.setYRange(low - 0.06 * span, high + 0.06 * span, padding=0)
-
-    def _smallest(self, track: Track, low: float) -> float:
-        """Lower end of a curve in this plot: on a log axis its least positive value."""
-        if not self._log or low > 0.0:
-            return low
-        values = track.drawn.values
-        positive = values[values > 0.0]
-        return float(positive.min()) if positive.size else math.nan
 
     def _on_manual(self, *_: object) -> None:
         self._follow = False
@@ -493,6 +465,11 @@ class _View(pg.ViewBox):
         super().__init__(enableMenu=False, defaultPadding=0.0)
         self.disableAutoRange()
         self.setRange(QRectF(0.0, 0.0, 1.0, 1.0), padding=0)
+
+    def setRange(self, *args, **options) -> None:
+        super().setRange(*args, **options)
+        # Left to the next painting, the new matrix would make a second one of it.
+        self.updateMatrix()
 
     def mouseDoubleClickEvent(self, event) -> None:
         if event.button() == Qt.MouseButton.LeftButton:

@@ -52,8 +52,8 @@ class Track:
         self.drawn = MinMaxPyramid()
         self.smoothed: MinMaxPyramid | None = None
         self.not_finite: dict[int, float] = {}
-        self.generation = 0
-        """Raised when points already drawn change, as they do with another smoothing."""
+        self.low = self.high = self.least_positive = math.nan
+        """Of all finite values so far."""
         self._average: DebiasedEma | None = None
 
     def __len__(self) -> int:
@@ -82,13 +82,16 @@ class Track:
         for index in bad.tolist():
             self.not_finite[first + index] = float(new[index])
         new[bad] = np.nan
+        self.low = float(np.fmin.reduce(new, initial=self.low))
+        self.high = float(np.fmax.reduce(new, initial=self.high))
+        least = np.fmin.reduce(new[new > 0.0], initial=self.least_positive)
+        self.least_positive = float(least)
         self.drawn.extend(new)
         if self.smoothed is not None and self._average is not None:
             self.smoothed.extend(self._average.feed(new))
 
     def smooth(self, weight: float) -> None:
         """Make the smoothed twin anew; weight 0 does without one."""
-        self.generation += 1
         if weight <= 0.0:
             self.smoothed = self._average = None
             return

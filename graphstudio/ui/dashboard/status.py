@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from graphstudio.i18n import render, tr
@@ -145,11 +145,15 @@ class StatusStrip(QFrame):
         self._dress()
         self._show_place()
 
+    def minimumSizeHint(self) -> QSize:
+        return QSize(240, super().minimumSizeHint().height())
+
     def resizeEvent(self, event) -> None:
         super().resizeEvent(event)
         # What matters least goes first when the window is narrow.
         self.learning_rate.setVisible(self.width() >= 640)
-        self.speed.setVisible(self.width() >= 520)
+        self.speed.setVisible(self.width() >= 540)
+        self.elapsed.setVisible(self.width() >= 440)
 
     def _dress(self) -> None:
         text, name, token = STATES[self._state]

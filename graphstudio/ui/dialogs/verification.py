@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from graphstudio.cli.verify import LIMITS
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
-from graphstudio.ui.dashboard.axis import Axis
+from graphstudio.ui.dashboard.axis import PlotArea
 from graphstudio.ui.dashboard.curve_item import CurveItem
 from graphstudio.ui.dashboard.legend import Entry, Legend
 from graphstudio.ui.dashboard.pyramid import MinMaxPyramid
@@ -174,16 +174,10 @@ class CurvesView(QWidget):
         set_role(self._apart, "dim")
         self.legend = Legend(theme)
         self.legend.toggled.connect(self._on_toggled)
-        self._axes = {"bottom": Axis("bottom", "count"), "left": Axis("left")}
         self.view = pg.ViewBox(enableMenu=False, enableMouse=False, defaultPadding=0.0)
-        self.plot = pg.PlotWidget(viewBox=self.view, axisItems=self._axes)
-        self.plot.setFrameShape(QFrame.Shape.NoFrame)
-        self.plot.hideButtons()
+        self.view.disableAutoRange()
+        self.plot = PlotArea(self.view, "count")
         self.plot.setMinimumHeight(150)
-        item = self.plot.getPlotItem()
-        item.setMenuEnabled(False)
-        item.showGrid(x=True, y=True, alpha=0.35)
-        self._axes["left"].setWidth(52)
         head = QHBoxLayout()
         head.addWidget(self._title)
         head.addSpacing(8)
@@ -253,10 +247,7 @@ class CurvesView(QWidget):
 
     def _dress(self) -> None:
         tokens = self._theme.tokens
-        self.plot.setBackground(tokens.color("window"))
-        for axis in self._axes.values():
-            axis.setPen(tokens.color("border"))
-            axis.setTextPen(tokens.color("text_dim"))
+        self.plot.dress(tokens, "window", self.font())
         entries = []
         for key, (_values, item) in self._curves.items():
             color = QColor(CURVE_COLORS.get(key, tokens.curve_train))
