@@ -4,39 +4,79 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPen
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPen, QPixmap
 
 from graphstudio.i18n import tr
 from graphstudio.ui.canvas.face import GRID
 from graphstudio.ui.canvas.style import CanvasStyle, canvas_font
 
 _MAJOR = 5
+_STRIP = 32
 _CLOSEST = 12.0
 """Fewest pixels between two lines; a coarser grid is drawn when zoomed out."""
 
 
-def paint_grid(painter: QPainter, rect: QRectF, zoom: float, style: CanvasStyle) -> None:
-    """Fill with the canvas colour and draw the grid; ``rect`` is in scene coordinates."""
-    painter.fillRect(rect, style.canvas)
-    step = float(GRID)
-    while step * zoom < _CLOSEST:
-        step *= _MAJOR
-    minor: list[QLineF] = []
-    major: list[QLineF] = []
-    for i in range(math.floor(rect.left() / step), math.ceil(rect.right() / step) + 1):
-        line = QLineF(i * step, rect.top(), i * step, rect.bottom())
-        (minor if i % _MAJOR else major).append(line)
-    for i in range(math.floor(rect.top() / step), math.ceil(rect.bottom() / step) + 1):
-        line = QLineF(rect.left(), i * step, rect.right(), i * step)
-        (minor if i % _MAJOR else major).append(line)
-    hinted = painter.testRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-    painter.setPen(style.grid_pen)
-    painter.drawLines(minor)
-    painter.setPen(style.grid_major_pen)
-    painter.drawLines(major)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, hinted)
+class Grid:
+    """Paints the grid from a strip that holds its upright lines.
+
+    Copying a strip of the picture's width downwards is several times quicker than drawing as many
+    lines, and exact at every zoom, which a tile of the grid would not be.
+    """
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._strip = QPixmap()
+
+    def paint(self, painter: QPainter, exposed: QRectF, size: QSize, style: CanvasStyle) -> None:
+        """Fill with the canvas colour and draw the lines.
+
+        Parameters
+        ----------
+        exposed : QRectF
+            What must be painted, in scene coordinates.
+        size : QSize
+            Size of the viewport. The painter's transform maps the scene to it.
+        """
+        at, dpr = painter.worldTransform(), painter.device().devicePixelRatioF()
+        zoom = at.m11()
+        step = GRID * zoom
+        while step < _CLOSEST:
+            step *= _MAJOR
+        upright, level = _lines(at.dx(), size.width(), step), _lines(at.dy(), size.height(), step)
+        key = (tuple(upright), size.width(), dpr, style.tokens.name)
+        if key != self._key:
+            self._key = key
+            self._strip = _strip(upright, size.width(), dpr, style)
+        area = at.mapRect(exposed).toAlignedRect().intersected(QRect(QPoint(), size))
+        painter.save()
+        painter.resetTransform()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        painter.drawTiledPixmap(area, self._strip, QPoint(area.left(), 0))
+        painter.setPen(Qt.PenStyle.NoPen)
+        for strong, color in ((False, style.grid), (True, style.grid_major)):
+            painter.setBrush(color)
+            rows = [QRect(area.left(), y, area.width(), 1) for y, major in level if major == strong]
+            painter.drawRects(rows)
+        painter.restore()
+
+
+def _lines(origin: float, length: int, step: float) -> list[tuple[int, bool]]:
+    """Places of the lines along one side in pixels, and whether each is a strong one."""
+    first = math.ceil(-origin / step)
+    last = math.floor((length - origin) / step)
+    return [(round(origin + i * step), i % _MAJOR == 0) for i in range(first, last + 1)]
+
+
+def _strip(lines: list[tuple[int, bool]], width: int, dpr: float, style: CanvasStyle) -> QPixmap:
+    pixmap = QPixmap(max(1, math.ceil(width * dpr)), math.ceil(_STRIP * dpr))
+    pixmap.setDevicePixelRatio(dpr)
+    pixmap.fill(style.canvas)
+    painter = QPainter(pixmap)
+    for x, major in sorted(lines, key=lambda line: line[1]):
+        painter.fillRect(x, 0, 1, _STRIP, style.grid_major if major else style.grid)
+    painter.end()
+    return pixmap
 
 
 def paint_hint(painter: QPainter, area: QRectF, style: CanvasStyle) -> None:

@@ -32,6 +32,60 @@ def cubics(points: Sequence[Point]) -> list[Cubic]:
     return [cubic(a, b) for a, b in pairwise(points)]
 
 
+def around(a: Point, b: Point, level: float, stub: float, radius: float = 14.0) -> list[Cubic]:
+    """Curves from ``a`` back to ``b`` on its left: out, along a level line, and in, corners round.
+
+    Parameters
+    ----------
+    level : float
+        Height of the line that runs back, in scene units.
+    stub : float
+        How far the wire sticks out of its ports before it turns.
+    """
+    corners = [
+        a,
+        (a[0] + stub, a[1]),
+        (a[0] + stub, level),
+        (b[0] - stub, level),
+        (b[0] - stub, b[1]),
+        b,
+    ]
+    curves: list[Cubic] = []
+    last = a
+    for before, at, after in zip(corners, corners[1:], corners[2:], strict=False):
+        bend = min(radius, _length(before, at) / 2, _length(at, after) / 2)
+        start, end = _towards(at, before, bend), _towards(at, after, bend)
+        curves += [_straight(last, start), _corner(start, at, end)]
+        last = end
+    curves.append(_straight(last, b))
+    return [c for c in curves if c[0] != c[3]]
+
+
+def _length(p: Point, q: Point) -> float:
+    return abs(p[0] - q[0]) + abs(p[1] - q[1])  # all stretches are level or upright
+
+
+def _towards(p: Point, q: Point, distance: float) -> Point:
+    length = _length(p, q)
+    t = distance / length if length else 0.0
+    return (p[0] + (q[0] - p[0]) * t, p[1] + (q[1] - p[1]) * t)
+
+
+def _straight(p: Point, q: Point) -> Cubic:
+    dx, dy = (q[0] - p[0]) / 3, (q[1] - p[1]) / 3
+    return (p, (p[0] + dx, p[1] + dy), (q[0] - dx, q[1] - dy), q)
+
+
+def _corner(p: Point, at: Point, q: Point) -> Cubic:
+    k = 0.5523  # the cubic that comes closest to a quarter of a circle
+    return (
+        p,
+        (p[0] + (at[0] - p[0]) * k, p[1] + (at[1] - p[1]) * k),
+        (q[0] + (at[0] - q[0]) * k, q[1] + (at[1] - q[1]) * k),
+        q,
+    )
+
+
 def point_at(c: Cubic, t: float) -> Point:
     """Point of the curve at parameter ``t``, 0 to 1."""
     s = 1.0 - t

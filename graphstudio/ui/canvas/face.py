@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QColor
 
 from graphstudio.document.model import Node, Wire
 from graphstudio.i18n import render, tr
@@ -15,7 +15,7 @@ from graphstudio.ir.result import NodeReport
 from graphstudio.nodes.spec import Port
 from graphstudio.nodes.types import Message, format_shape
 from graphstudio.ui.canvas.ports import ports_of
-from graphstudio.ui.canvas.style import CanvasStyle, Text, mix, paint_badge
+from graphstudio.ui.canvas.style import CanvasStyle, Text
 
 GRID = 20
 HEADER = 30.0
@@ -63,7 +63,10 @@ def format_count(number: int) -> str:
 
 
 class NodeFace:
-    """Texts, size and ports of one node, laid out in its own coordinates (top left is 0, 0)."""
+    """Texts, size and ports of one node, laid out in its own coordinates (top left is 0, 0).
+
+    ``look`` is equal for two nodes that differ in nothing but title, summary, shape and count.
+    """
 
     __slots__ = (
         "badge",
@@ -71,12 +74,13 @@ class NodeFace:
         "bypass",
         "color",
         "count",
-        "header",
+        "far_texts",
         "height",
         "info",
         "input_labels",
         "inputs",
         "known",
+        "look",
         "output_labels",
         "outputs",
         "shape",
@@ -125,10 +129,23 @@ class NodeFace:
         self.input_labels = [_port_label(p, style, label_width) for p in inputs]
         self.output_labels = [_port_label(p, style, label_width) for p in outputs]
         self.shape, self.count = self._footer(report, style)
+        self.far_texts: tuple[Text, ...] | None = None
         types = report.output_types if report else {}
         self.square_outputs = frozenset(n for n, t in types.items() if t.dtype != "float32")
         self.body = QRectF(0.0, 0.0, self.width, self.height)
-        self.header = _header_path(self.width)
+        kinds = (self.type_id, self.color.rgb(), self.bypass, self.known, self.badge)
+        labels = tuple(t.shown for t in (*self.input_labels, *self.output_labels))
+        self.look = (self.width, self.height, kinds, labels, len(inputs), self.square_outputs)
+
+    def texts_for_far(self, style: CanvasStyle) -> tuple[Text, ...]:
+        """Title, summary and shape in larger letters, for when the usual ones are too small."""
+        if self.far_texts is None:
+            room = self.width - 22
+            lines = [(self.title.full, "far_title"), (self.info.full, "far_info")]
+            if self.shape is not None:
+                lines.append((self.shape.full, "far_info"))
+            self.far_texts = tuple(style.line(words, role, room) for words, role in lines)
+        return self.far_texts
 
     def _footer(
         self, report: NodeReport | None, style: CanvasStyle
@@ -183,146 +200,3 @@ def _header_color(node: Node, category: str, style: CanvasStyle) -> QColor:
 
 def _port_label(port: Port, style: CanvasStyle, width: float) -> Text:
     return style.line(render(Message(port.label)), "small", width)
-
-
-_HEADERS: dict[float, QPainterPath] = {}
-
-
-def _header_path(width: float) -> QPainterPath:
-    """Header with the two upper corners rounded. Cached by width: there are few widths."""
-    path = _HEADERS.get(width)
-    if path is None:
-        d = 2 * RADIUS
-        path = QPainterPath(QPointF(0.0, HEADER))
-        path.arcTo(0.0, 0.0, d, d, 180, -90)
-        path.arcTo(width - d, 0.0, d, d, 90, -90)
-        path.lineTo(width, HEADER)
-        path.closeSubpath()
-        _HEADERS[width] = path
-    return path
-
-
-def paint_node(
-    painter: QPainter,
-    face: NodeFace,
-    style: CanvasStyle,
-    state: FaceState,
-    scale: float,
-    dpr: float,
-) -> None:
-    """Paint a node at the origin; ``scale`` is the zoom, ``dpr`` the device pixel ratio."""
-    body = face.body
-    small = scale >= SMALL_TEXT_ZOOM
-    if state.dimmed:
-        painter.setOpacity(painter.opacity() * 0.35)
-    if state.selected:
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(style.glow_pen)
-        painter.drawRoundedRect(body, RADIUS + 1, RADIUS + 1)
-    elif small:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(style.shadow)
-        painter.drawRoundedRect(body.adjusted(-1.5, 1.0, 1.5, 4.0), RADIUS + 2, RADIUS + 2)
-
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(style.bypass_brush if face.bypass else style.body_brush)
-    painter.drawRoundedRect(body, RADIUS, RADIUS)
-    painter.setBrush(mix(face.color, style.canvas, 0.55) if face.bypass else face.color)
-    painter.drawPath(face.header)
-
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(_outline(face, style, state))
-    painter.drawRoundedRect(body, RADIUS, RADIUS)
-
-    icon = QRectF(10.0, 7.0, 16.0, 16.0)
-    ink = style.text if face.bypass else style.title
-    has_icon = small and style.draw_icon(painter, face.type_id, icon, scale * dpr, ink)
-    painter.setPen(ink)
-    painter.setFont(style.title_font)
-    painter.drawStaticText(
-        QPointF(33.0 if has_icon else 12.0, (HEADER - face.title.height) / 2), face.title.static
-    )
-    painter.setFont(style.info_font)
-    painter.setPen(style.text)
-    painter.drawStaticText(
-        QPointF(12.0, HEADER + (INFO - face.info.height) / 2 + 2), face.info.static
-    )
-    if small:
-        _paint_small_texts(painter, face, style)
-    _paint_ports(painter, face, style, state)
-    if face.badge:
-        paint_badge(painter, style, face.badge, QPointF(face.width - 3, 3.0), 8.5)
-
-
-def _outline(face: NodeFace, style: CanvasStyle, state: FaceState) -> QPen:
-    if state.selected:
-        return style.selected_pen
-    if face.badge == "error":
-        return style.error_pen
-    if face.bypass or not face.known:
-        return style.bypass_pen
-    if face.badge == "warning":
-        return style.warning_pen
-    return style.hover_pen if state.hovered else style.border_pen
-
-
-def _paint_small_texts(painter: QPainter, face: NodeFace, style: CanvasStyle) -> None:
-    painter.setPen(style.text_dim)
-    top = HEADER + INFO + (ROW - style.metrics("small").height()) / 2
-    for i, label in enumerate(face.input_labels):
-        painter.drawStaticText(QPointF(12.0, top + ROW * i), label.static)
-    for i, label in enumerate(face.output_labels):
-        painter.drawStaticText(
-            QPointF(face.width - 12.0 - label.width, top + ROW * i), label.static
-        )
-    line = face.height - FOOTER
-    if face.shape is None and face.count is None:
-        return
-    top = line + (FOOTER - style.metrics("small").height()) / 2
-    if face.shape is not None:
-        painter.setPen(style.wire_label)
-        painter.drawStaticText(QPointF(12.0, top), face.shape.static)
-    if face.count is not None:
-        painter.setPen(style.text_dim)
-        painter.drawStaticText(
-            QPointF(face.width - 12.0 - face.count.width, top), face.count.static
-        )
-    painter.setPen(style.separator_pen)
-    painter.drawLine(QPointF(1.0, line), QPointF(face.width - 1.0, line))
-
-
-def _paint_ports(painter: QPainter, face: NodeFace, style: CanvasStyle, state: FaceState) -> None:
-    for output, ports in ((False, face.inputs), (True, face.outputs)):
-        for name, center in ports.items():
-            key = (name, output)
-            if key in state.legal:
-                painter.setPen(Qt.PenStyle.NoPen)
-                halo = QColor(style.ok)
-                halo.setAlphaF(0.35)
-                painter.setBrush(halo)
-                painter.drawEllipse(center, PORT * 2.2, PORT * 2.2)
-                rim, fill = style.ok, style.ok
-            elif state.hot == key:
-                rim, fill = style.accent, style.accent
-            elif key in state.connected:
-                rim, fill = style.body, style.wire
-            else:
-                rim, fill = style.wire, style.body
-            radius = PORT + (1.5 if state.hot == key else 0.0)
-            painter.setPen(QPen(rim, 1.6))
-            painter.setBrush(fill)
-            if output and name in face.square_outputs:
-                painter.drawPolygon(_diamond(center, radius * 1.2))
-            else:
-                painter.drawEllipse(center, radius, radius)
-
-
-def _diamond(c: QPointF, r: float) -> QPolygonF:
-    return QPolygonF(
-        [
-            QPointF(c.x(), c.y() - r),
-            QPointF(c.x() + r, c.y()),
-            QPointF(c.x(), c.y() + r),
-            QPointF(c.x() - r, c.y()),
-        ]
-    )

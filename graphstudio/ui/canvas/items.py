@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from graphstudio.document.model import Frame, Node, Wire
 from graphstudio.ui.canvas import curve
-from graphstudio.ui.canvas.face import FaceState, NodeFace, paint_node
+from graphstudio.ui.canvas.face import SMALL_TEXT_ZOOM, FaceState, NodeFace
 from graphstudio.ui.canvas.guard import guarded
+from graphstudio.ui.canvas.node_paint import Shells, paint_node
 from graphstudio.ui.canvas.style import CanvasStyle, Text, faded
 
 FRAME_TITLE = 30.0
 FRAME_EDGE = 8.0
+FRAME_FILL = 0.14
+"""Opacity of a frame on the dark canvas; half of it does on the light one."""
 _NODE_Z, _WIRE_Z, _FRAME_Z = 2.0, 0.0, -10.0
 
 
@@ -26,11 +27,12 @@ def _scale_of(painter: QPainter) -> float:
 class NodeItem(QGraphicsItem):
     """A node as drawn. The scene sets face and state; the item never reads the document."""
 
-    def __init__(self, node: Node, face: NodeFace, style: CanvasStyle) -> None:
+    def __init__(self, node: Node, face: NodeFace, style: CanvasStyle, shells: Shells) -> None:
         super().__init__()
         self.node = node
         self.face = face
         self.style = style
+        self.shells = shells
         self.state = FaceState()
         self._bounds = face.bounds
         self.setPos(*node.position)
@@ -63,8 +65,7 @@ class NodeItem(QGraphicsItem):
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
-        dpr = painter.device().devicePixelRatioF()
-        paint_node(painter, self.face, self.style, self.state, _scale_of(painter), dpr)
+        paint_node(painter, self.face, self.style, self.state, self.shells)
 
 
 class WireItem(QGraphicsItem):
@@ -88,10 +89,10 @@ class WireItem(QGraphicsItem):
         self._bounds = QRectF()
         self.setZValue(_WIRE_Z)
 
-    def route(self, points: Sequence[curve.Point]) -> None:
-        """Lay the wire through these points, first and last being port centres."""
+    def route(self, curves: list[curve.Cubic]) -> None:
+        """Lay the wire along these curves, which begin and end at port centres."""
         self.prepareGeometryChange()
-        self.curves = curve.cubics(points)
+        self.curves = curves
         self.path = curve.path_of(self.curves)
         self.line = []
         self.label_rect = None
@@ -133,10 +134,12 @@ class WireItem(QGraphicsItem):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(self.pen())
         painter.drawPath(self.path)
-        for c in self.curves[1:]:
+        for dot in self.wire.route:
             painter.setBrush(self.style.wire)
-            painter.drawEllipse(QPointF(*c[0]), 4.0, 4.0)
-        if self.label is not None and self.label_rect is not None:
+            painter.drawEllipse(QPointF(*dot), 4.0, 4.0)
+        if self.label is None or self.label_rect is None:
+            return
+        if _scale_of(painter) >= SMALL_TEXT_ZOOM:
             paint_label(
                 painter, self.style, self.label, self.label_rect, self.selected or self.hovered
             )
@@ -198,8 +201,8 @@ class FrameItem(QGraphicsItem):
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
         color, style = self.color(), self.style
-        painter.setPen(QPen(style.accent, 2.0) if self.selected else QPen(faded(color, 0.8), 1.4))
-        painter.setBrush(faded(color, 0.16 if style.dark else 0.10))
+        painter.setPen(QPen(style.accent, 2.0) if self.selected else QPen(faded(color, 0.5), 1.2))
+        painter.setBrush(faded(color, FRAME_FILL if style.dark else FRAME_FILL / 2))
         painter.drawRoundedRect(self._size, 10, 10)
         painter.setPen(style.text)
         painter.setFont(style.frame_font)

@@ -83,7 +83,7 @@ class Minimap(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         style = self._view.style_
         painter.setPen(QPen(style.panel_border, 1))
-        painter.setBrush(faded(style.panel, 0.92))
+        painter.setBrush(faded(style.panel, 0.88))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
         assert self._picture is not None
         painter.drawPixmap(0, 0, self._picture)
@@ -94,7 +94,7 @@ class Minimap(QWidget):
             inside = QRectF(self.rect()).adjusted(2, 2, -2, -2)
             painter.setClipRect(inside)
             painter.setPen(QPen(style.accent, 1.4))
-            painter.setBrush(faded(style.accent, 0.12))
+            painter.setBrush(faded(style.accent, 0.06))
             painter.drawRoundedRect(frame.intersected(inside), 3, 3)
         painter.end()
 

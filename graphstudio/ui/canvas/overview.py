@@ -9,18 +9,18 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from graphstudio.ui.canvas.face import RADIUS
-from graphstudio.ui.canvas.items import NodeItem, WireItem
+from graphstudio.ui.canvas.items import FRAME_FILL, NodeItem, WireItem
 from graphstudio.ui.canvas.scene import GraphScene
-from graphstudio.ui.canvas.style import CanvasStyle, mix, paint_badge
+from graphstudio.ui.canvas.style import CanvasStyle, faded, mix, paint_badge
 
 _TILE = 4000.0
-FINE_LIMIT = 150
+FINE_LIMIT = 120
 """Up to this many visible nodes, rounded boxes with captions are drawn instead of bare ones."""
 
 
 @dataclass(slots=True)
 class _Tile:
-    nodes: list[NodeItem] = field(default_factory=list)
+    nodes: list[tuple[QRectF, NodeItem]] = field(default_factory=list)
     rects: defaultdict[int, list[QRectF]] = field(default_factory=lambda: defaultdict(list))
     lines: list[QLineF] = field(default_factory=list)
     wires: list[WireItem] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Overview:
                 continue
             rect = item.body_rect()
             tile = self._tile(rect.center())
-            tile.nodes.append(item)
+            tile.nodes.append((rect, item))
             tile.rects[item.face.color.rgb()].append(rect)
         for wire in self._scene.wires.values():
             if self.lifted and (wire.wire.source in self.lifted or wire.wire.target in self.lifted):
@@ -103,29 +103,22 @@ class Overview:
         if self._stale:
             self._build()
         tiles = self._near(visible)
-        seen = (
-            [
-                item
-                for tile in tiles
-                for item in tile.nodes
-                if captions and item.body_rect().intersects(visible)
-            ]
-            if sum(len(t.nodes) for t in tiles) <= 8 * FINE_LIMIT
-            else None
-        )
-        fine = captions and seen is not None and len(seen) <= FINE_LIMIT
+        seen: list[tuple[QRectF, NodeItem]] | None = None
+        if captions and sum(len(t.nodes) for t in tiles) <= 4 * FINE_LIMIT:
+            seen = [pair for tile in tiles for pair in tile.nodes if pair[0].intersects(visible)]
+        fine = seen is not None and len(seen) <= FINE_LIMIT
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, fine)
         self._paint_frames(painter, visible, scale, style, captions)
         self._paint_wires(painter, tiles, visible, scale, style, fine)
         if fine and seen is not None:
-            for item in seen:
-                _paint_fine(painter, item, scale, style)
+            for rect, item in seen:
+                _paint_fine(painter, item, rect, scale, style)
         else:
             self._paint_rects(painter, tiles)
         for node_id in self.lifted:
             lifted = self._scene.nodes.get(node_id)
             if lifted is not None:
-                _paint_fine(painter, lifted, scale, style)
+                _paint_fine(painter, lifted, lifted.body_rect(), scale, style)
         self._paint_marks(painter, visible, scale, style)
 
     def _paint_frames(
@@ -135,9 +128,9 @@ class Overview:
             rect = frame.body_rect()
             if not rect.intersects(visible):
                 continue
-            fill, edge = QColor(frame.color()), QColor(frame.color())
-            fill.setAlphaF(0.16 if style.dark else 0.10)
-            painter.setPen(QPen(style.accent if frame.selected else edge, 1.4 / scale))
+            fill = faded(frame.color(), FRAME_FILL if style.dark else FRAME_FILL / 2)
+            edge = style.accent if frame.selected else faded(frame.color(), 0.5)
+            painter.setPen(QPen(edge, 1.4 / scale))
             painter.setBrush(fill)
             painter.drawRoundedRect(rect, 10, 10)
             if titles and rect.width() * scale > 50:
@@ -215,9 +208,11 @@ class Overview:
                 paint_badge(painter, style, kind, rect.topRight(), size / scale)
 
 
-def _paint_fine(painter: QPainter, item: NodeItem, scale: float, style: CanvasStyle) -> None:
+def _paint_fine(
+    painter: QPainter, item: NodeItem, rect: QRectF, scale: float, style: CanvasStyle
+) -> None:
     """A node far out: a box in its category's colour with icon and caption at readable size."""
-    face, rect = item.face, item.body_rect()
+    face = item.face
     color = mix(face.color, style.canvas, 0.55) if face.bypass else face.color
     ink = style.text if face.bypass else style.title
     if item.state.dimmed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsScene
@@ -13,13 +13,19 @@ from graphstudio.document.model import ChangeSet, GraphRecord, Node
 from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ir.result import CheckResult
 from graphstudio.nodes.types import format_shape
+from graphstudio.ui.canvas import curve
 from graphstudio.ui.canvas.face import NodeFace
 from graphstudio.ui.canvas.items import FrameItem, NodeItem, WireItem
 from graphstudio.ui.canvas.labels import LabelPlacer, box_of
+from graphstudio.ui.canvas.node_paint import Shells
 from graphstudio.ui.canvas.style import CanvasStyle
 
 WireKey = tuple[str, str]
 _LABEL_BUDGET_S = 0.006
+_STUB = 26.0
+"""How far a wire that runs back sticks out of its ports."""
+_APART = 9.0
+"""Between two wires that run back to the same node."""
 
 
 class GraphScene(QGraphicsScene):
@@ -32,6 +38,7 @@ class GraphScene(QGraphicsScene):
         super().__init__(parent)
         self.graph = graph
         self.style_ = style
+        self.shells = Shells()
         self.nodes: dict[str, NodeItem] = {}
         self.wires: dict[WireKey, WireItem] = {}
         self.frames: dict[str, FrameItem] = {}
@@ -44,6 +51,8 @@ class GraphScene(QGraphicsScene):
         self._unplaced: dict[WireKey, None] = {}
         self._label_timer = QTimer(self, singleShot=True, interval=0)
         self._label_timer.timeout.connect(self._place_more)
+        self._content: QRectF | None = None
+        self.content_changed.connect(self._forget_content)
         self.load(graph)
 
     # -- following the document ------------------------------------------------------------
@@ -130,6 +139,7 @@ class GraphScene(QGraphicsScene):
     def restyle(self, style: CanvasStyle) -> None:
         """Draw everything anew: the theme or the language has changed."""
         self.style_ = style
+        self.shells.clear()
         for item in self.nodes.values():
             item.style = style
             self._refresh_face(item)
@@ -154,13 +164,12 @@ class GraphScene(QGraphicsScene):
 
     def content_rect(self, node_ids: Iterable[str] | None = None) -> QRectF:
         """Rectangle around these nodes, or around everything."""
-        rect = QRectF()
-        for node_id in self.nodes if node_ids is None else node_ids:
-            rect = rect.united(self.nodes[node_id].body_rect())
         if node_ids is None:
-            for frame in self.frames.values():
-                rect = rect.united(frame.body_rect())
-        return rect
+            if self._content is None:
+                every = [i.body_rect() for i in (*self.nodes.values(), *self.frames.values())]
+                self._content = around(every)
+            return QRectF(self._content)
+        return around([self.nodes[n].body_rect() for n in node_ids])
 
     def nodes_in(self, rect: QRectF) -> frozenset[str]:
         """Nodes whose body meets a rectangle."""
@@ -231,6 +240,9 @@ class GraphScene(QGraphicsScene):
 
     # -- keeping items in step -------------------------------------------------------------------
 
+    def _forget_content(self) -> None:
+        self._content = None
+
     def _relink(self, key: WireKey) -> None:
         shown = self.wires.get(key)
         if shown is not None:
@@ -261,7 +273,7 @@ class GraphScene(QGraphicsScene):
                 self._drop(item)
             return
         if item is None:
-            item = self.nodes[node_id] = NodeItem(node, self._face(node), self.style_)
+            item = self.nodes[node_id] = NodeItem(node, self._face(node), self.style_, self.shells)
             self.addItem(item)
         else:
             old, item.node = item.node, node
@@ -343,7 +355,13 @@ class GraphScene(QGraphicsScene):
             return
         a = source.port_pos(item.wire.source_port, True)
         b = target.port_pos(item.wire.target_port, False)
-        item.route([(a.x(), a.y()), *item.wire.route, (b.x(), b.y())])
+        start, end = (a.x(), a.y()), (b.x(), b.y())
+        if item.wire.route or end[0] >= start[0]:
+            item.route(curve.cubics([start, *item.wire.route, end]))
+        else:
+            number = list(target.face.inputs).index(item.wire.target_port)
+            level = _level(source.body_rect(), target.body_rect()) + _APART * number
+            item.route(curve.around(start, end, level, _STUB + _APART * number))
 
     def _reroute(self, node_ids: Iterable[str], *, labels: bool = True) -> None:
         keys: set[WireKey] = set()
@@ -382,6 +400,24 @@ class GraphScene(QGraphicsScene):
 
     def _drop(self, item: QGraphicsItem) -> None:
         self.removeItem(item)
+
+
+def around(rects: Sequence[QRectF]) -> QRectF:
+    """Smallest rectangle that holds all of these."""
+    if not rects:
+        return QRectF()
+    left, top = min(r.left() for r in rects), min(r.top() for r in rects)
+    right, bottom = max(r.right() for r in rects), max(r.bottom() for r in rects)
+    return QRectF(left, top, right - left, bottom - top)
+
+
+def _level(source: QRectF, target: QRectF) -> float:
+    """Height at which a wire runs back: between the two nodes, or below both."""
+    if target.top() > source.bottom():
+        return (source.bottom() + target.top()) / 2
+    if source.top() > target.bottom():
+        return (target.bottom() + source.top()) / 2
+    return max(source.bottom(), target.bottom()) + _STUB
 
 
 def _only_moved(a: Node, b: Node) -> bool:

@@ -89,8 +89,8 @@ class CanvasStyle:
         self.dark = tokens.name == "dark"
         color = tokens.color
         self.canvas = color("canvas")
-        self.grid_pen = QPen(color("grid"), 0)
-        self.grid_major_pen = QPen(color("grid_major"), 0)
+        self.grid = color("grid")
+        self.grid_major = color("grid_major")
         self.body = color("node_body")
         self.border = color("node_border")
         self.title = color("node_title")
@@ -116,7 +116,7 @@ class CanvasStyle:
         self.error_pen = QPen(self.error, 1.6)
         self.warning_pen = QPen(self.warning, 1.4)
         self.bypass_pen = QPen(self.blocked, 1.4, Qt.PenStyle.DashLine)
-        self.shadow = faded(QColor("#000000"), 0.28 if self.dark else 0.10)
+        self.shadow = faded(QColor("#000000"), 0.12 if self.dark else 0.05)
         self.separator_pen = QPen(mix(self.body, self.border, 0.55), 1.0)
         self.label_fill = mix(self.canvas, self.body, 0.55)
         self.label_pen = QPen(mix(self.canvas, self.border, 0.75), 1.0)
@@ -125,6 +125,8 @@ class CanvasStyle:
         self.info_font = canvas_font(11)
         self.small_font = canvas_font(11)
         self.label_font = canvas_font(11)
+        self.far_title_font = canvas_font(18, bold=True)
+        self.far_info_font = canvas_font(16)
         self.caption_font = canvas_font(10, bold=True)
         self.frame_font = canvas_font(15, bold=True)
         self._metrics: dict[str, QFontMetricsF] = {}
@@ -166,6 +168,9 @@ class CanvasStyle:
             self._icons[key] = tinted_svg(("icons", "nodes", f"{type_id}.svg"), size, tint)
         return self._icons[key]
 
+    def has_icon(self, type_id: str) -> bool:
+        return self.icon(type_id, _ICON_SIZES[0]) is not None
+
     def draw_icon(
         self,
         painter: QPainter,
@@ -206,7 +211,7 @@ def tinted_svg(parts: tuple[str, ...], size: int, color: QColor) -> QPixmap | No
 def paint_badge(
     painter: QPainter, style: CanvasStyle, kind: str, center: QPointF, r: float
 ) -> None:
-    """Mark of a problem: ``!`` in a circle or (a warning) a triangle, three dots when blocked.
+    """Mark of a problem: ``!`` in a circle or (a warning) a triangle; dots when blocked.
 
     The three differ in outline, so that no one has to tell them apart by colour.
     """

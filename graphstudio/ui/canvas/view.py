@@ -18,7 +18,7 @@ from graphstudio.document.model import ChangeSet
 from graphstudio.i18n import tr
 from graphstudio.ui.canvas.actions import CanvasAction, canvas_actions
 from graphstudio.ui.canvas.adding import Adding, Wish
-from graphstudio.ui.canvas.backdrop import paint_grid, paint_hint
+from graphstudio.ui.canvas.backdrop import Grid, paint_hint
 from graphstudio.ui.canvas.edits import Edits
 from graphstudio.ui.canvas.gestures.base import Gesture, Pointer
 from graphstudio.ui.canvas.gestures.connect import Connect
@@ -95,6 +95,7 @@ class GraphView(ViewCommands, NavigableView):
         self.viewport().setMouseTracking(True)
         self.setAccessibleName(tr("Graph editor"))
 
+        self._grid = Grid()
         self.overview = Overview(self.graph_scene)
         self.edits = Edits(self)
         self.selecting = Selecting(self)
@@ -228,10 +229,12 @@ class GraphView(ViewCommands, NavigableView):
 
     @guarded
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
-        paint_grid(painter, rect, self.zoom, self.style_)
+        self._grid.paint(painter, rect, self.viewport().size(), self.style_)
 
     @guarded
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
+        painter.setWorldTransform(self.viewportTransform())  # the last item has left its own
+        painter.setOpacity(1.0)
         self.gestures.paint(painter)
         if not self.graph_scene.nodes and self.gestures.place is None:
             painter.save()

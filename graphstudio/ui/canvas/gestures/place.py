@@ -9,10 +9,11 @@ from graphstudio.document.model import Node
 from graphstudio.i18n import render
 from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import Message
-from graphstudio.ui.canvas.face import HEADER, FaceState, NodeFace, paint_node
+from graphstudio.ui.canvas.face import HEADER, FaceState, NodeFace
 from graphstudio.ui.canvas.gestures.base import Gesture, Pointer
 from graphstudio.ui.canvas.gestures.move import snapped
 from graphstudio.ui.canvas.insertion import paint_target, wire_under
+from graphstudio.ui.canvas.node_paint import paint_node
 from graphstudio.ui.canvas.scene import WireKey
 
 
@@ -61,6 +62,6 @@ class Place(Gesture):
         painter.save()
         painter.translate(self._pos)
         painter.setOpacity(0.7)
-        dpr = painter.device().devicePixelRatioF()
-        paint_node(painter, self._face, self.view.style_, FaceState(selected=True), scale, dpr)
+        state = FaceState(selected=True)
+        paint_node(painter, self._face, self.view.style_, state, self.scene.shells)
         painter.restore()

@@ -1,0 +1,276 @@
+"""Paints nodes. What many nodes have in common is painted once, and then only copied."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QPolygonF, QTransform
+
+from graphstudio.ui.canvas.face import (
+    FOOTER,
+    HEADER,
+    INFO,
+    MARGIN,
+    PORT,
+    RADIUS,
+    ROW,
+    SMALL_TEXT_ZOOM,
+    FaceState,
+    NodeFace,
+)
+from graphstudio.ui.canvas.style import CanvasStyle, faded, mix, paint_badge
+
+_SHELL_PIXELS = 2.5
+"""Above this many device pixels a unit few nodes are in view, and shells would be large."""
+_MOST_SHELLS = 300
+
+
+class Shells:
+    """Pictures of nodes without their own texts, for one theme at one scale.
+
+    A rounded, shadowed body with ports costs twenty times as much to paint as to copy, and a
+    graph of a thousand nodes has a few dozen different ones.
+    """
+
+    def __init__(self) -> None:
+        self._scale = (0.0, 0.0)
+        self._made: dict[object, QPixmap] = {}
+
+    def clear(self) -> None:
+        """The theme has changed: paint them anew."""
+        self._made.clear()
+
+    def get(
+        self, face: NodeFace, style: CanvasStyle, state: FaceState, scale: float, dpr: float
+    ) -> QPixmap:
+        """The picture, whose top left corner lies ``MARGIN`` outside the body's."""
+        if self._scale != (scale, dpr) or len(self._made) > _MOST_SHELLS:
+            self._made.clear()
+            self._scale = (scale, dpr)
+        footer = face.shape is not None or face.count is not None
+        key = (face.look, state.selected, state.hovered, state.connected, footer)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = _picture(face, style, state, scale, dpr)
+        return found
+
+
+def _picture(
+    face: NodeFace, style: CanvasStyle, state: FaceState, scale: float, dpr: float
+) -> QPixmap:
+    bounds = face.bounds
+    pixmap = QPixmap(
+        math.ceil(bounds.width() * scale * dpr) + 1, math.ceil(bounds.height() * scale * dpr) + 1
+    )
+    pixmap.setDevicePixelRatio(dpr)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    painter.scale(scale, scale)
+    painter.translate(MARGIN, MARGIN)
+    _paint_shell(painter, face, style, state, scale, dpr)
+    painter.end()
+    return pixmap
+
+
+def paint_node(
+    painter: QPainter,
+    face: NodeFace,
+    style: CanvasStyle,
+    state: FaceState,
+    shells: Shells,
+) -> None:
+    """Paint a node at the origin of the painter, which may be scaled and moved but not turned.
+
+    Its transform is left on the nearest whole device pixel: there the copied shell is sharp, and
+    the texts sit on it as they do on every other node.
+    """
+    at, dpr = painter.worldTransform(), painter.device().devicePixelRatioF()
+    scale = at.m11()
+    if state.dimmed:
+        painter.setOpacity(painter.opacity() * 0.35)
+    x, y = round(at.dx() * dpr) / dpr, round(at.dy() * dpr) / dpr
+    if scale * dpr <= _SHELL_PIXELS:
+        edge = round(MARGIN * scale * dpr) / dpr
+        painter.setWorldTransform(QTransform.fromTranslate(x - edge, y - edge))
+        painter.drawPixmap(0, 0, shells.get(face, style, state, scale, dpr))
+        painter.setWorldTransform(QTransform(scale, 0.0, 0.0, scale, x, y))
+    else:
+        _paint_shell(painter, face, style, state, scale, dpr)
+    if scale >= SMALL_TEXT_ZOOM:
+        _paint_texts(painter, face, style)
+    else:
+        _paint_far_texts(painter, face, style)
+    if state.legal or state.hot is not None:
+        _paint_lit_ports(painter, face, style, state)
+
+
+# -- the shell -----------------------------------------------------------------------------------
+
+
+def _paint_shell(
+    painter: QPainter,
+    face: NodeFace,
+    style: CanvasStyle,
+    state: FaceState,
+    scale: float,
+    dpr: float,
+) -> None:
+    body = face.body
+    small = scale >= SMALL_TEXT_ZOOM
+    if state.selected:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(style.glow_pen)
+        painter.drawRoundedRect(body, RADIUS + 1, RADIUS + 1)
+    elif small:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(style.shadow)
+        for spread in (3.5, 2.0, 0.5):
+            rect = body.adjusted(-spread, 2.0 - spread, spread, 2.0 + spread)
+            painter.drawRoundedRect(rect, RADIUS + spread, RADIUS + spread)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(style.bypass_brush if face.bypass else style.body_brush)
+    painter.drawRoundedRect(body, RADIUS, RADIUS)
+    painter.setBrush(mix(face.color, style.canvas, 0.55) if face.bypass else face.color)
+    painter.drawPath(_header(face.width))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(_outline(face, style, state))
+    painter.drawRoundedRect(body, RADIUS, RADIUS)
+    if small:
+        _paint_shell_details(painter, face, style, scale * dpr)
+    _paint_ports(painter, face, style, state)
+    if face.badge:
+        paint_badge(painter, style, face.badge, QPointF(face.width - 3, 3.0), 8.5)
+
+
+def _header(width: float) -> QPainterPath:
+    """Header with the two upper corners rounded."""
+    d = 2 * RADIUS
+    path = QPainterPath(QPointF(0.0, HEADER))
+    path.arcTo(0.0, 0.0, d, d, 180, -90)
+    path.arcTo(width - d, 0.0, d, d, 90, -90)
+    path.lineTo(width, HEADER)
+    path.closeSubpath()
+    return path
+
+
+def _outline(face: NodeFace, style: CanvasStyle, state: FaceState) -> QPen:
+    if state.selected:
+        return style.selected_pen
+    if face.badge == "error":
+        return style.error_pen
+    if face.bypass or not face.known:
+        return style.bypass_pen
+    if face.badge == "warning":
+        return style.warning_pen
+    return style.hover_pen if state.hovered else style.border_pen
+
+
+def _paint_shell_details(
+    painter: QPainter, face: NodeFace, style: CanvasStyle, pixels: float
+) -> None:
+    """Icon, port labels and the line above the footer."""
+    style.draw_icon(painter, face.type_id, QRectF(10.0, 7.0, 16.0, 16.0), pixels, _ink(face, style))
+    painter.setFont(style.small_font)
+    painter.setPen(style.text_dim)
+    top = HEADER + INFO + (ROW - style.metrics("small").height()) / 2
+    for i, label in enumerate(face.input_labels):
+        painter.drawStaticText(QPointF(12.0, top + ROW * i), label.static)
+    for i, label in enumerate(face.output_labels):
+        right = face.width - 12.0 - label.width
+        painter.drawStaticText(QPointF(right, top + ROW * i), label.static)
+    if face.shape is not None or face.count is not None:
+        line = face.height - FOOTER
+        painter.setPen(style.separator_pen)
+        painter.drawLine(QPointF(1.0, line), QPointF(face.width - 1.0, line))
+
+
+def _ink(face: NodeFace, style: CanvasStyle) -> QColor:
+    return style.text if face.bypass else style.title
+
+
+def _paint_ports(painter: QPainter, face: NodeFace, style: CanvasStyle, state: FaceState) -> None:
+    for output, ports in ((False, face.inputs), (True, face.outputs)):
+        for name, center in ports.items():
+            linked = (name, output) in state.connected
+            painter.setPen(QPen(style.body if linked else style.wire, 1.6))
+            painter.setBrush(style.wire if linked else style.body)
+            _paint_port(painter, face, name, output, center, PORT)
+
+
+def _paint_lit_ports(
+    painter: QPainter, face: NodeFace, style: CanvasStyle, state: FaceState
+) -> None:
+    """Ports on which a wire may end, and the one under the pointer."""
+    for name, output in state.legal:
+        center = face.port(name, output)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(faded(style.ok, 0.35))
+        painter.drawEllipse(center, PORT * 2.2, PORT * 2.2)
+        painter.setBrush(style.ok)
+        _paint_port(painter, face, name, output, center, PORT)
+    if state.hot is not None:
+        name, output = state.hot
+        color = style.ok if state.hot in state.legal else style.accent
+        painter.setPen(QPen(color, 1.6))
+        painter.setBrush(color)
+        _paint_port(painter, face, name, output, face.port(name, output), PORT + 1.5)
+
+
+def _paint_port(
+    painter: QPainter, face: NodeFace, name: str, output: bool, center: QPointF, radius: float
+) -> None:
+    if output and name in face.square_outputs:
+        painter.drawPolygon(_diamond(center, radius * 1.2))
+    else:
+        painter.drawEllipse(center, radius, radius)
+
+
+def _diamond(c: QPointF, r: float) -> QPolygonF:
+    return QPolygonF(
+        [
+            QPointF(c.x(), c.y() - r),
+            QPointF(c.x() + r, c.y()),
+            QPointF(c.x(), c.y() + r),
+            QPointF(c.x() - r, c.y()),
+        ]
+    )
+
+
+# -- texts ---------------------------------------------------------------------------------------
+
+
+def _paint_texts(painter: QPainter, face: NodeFace, style: CanvasStyle) -> None:
+    painter.setPen(_ink(face, style))
+    painter.setFont(style.title_font)
+    left = 33.0 if style.has_icon(face.type_id) else 12.0
+    painter.drawStaticText(QPointF(left, (HEADER - face.title.height) / 2), face.title.static)
+    painter.setFont(style.info_font)
+    painter.setPen(style.text)
+    painter.drawStaticText(
+        QPointF(12.0, HEADER + (INFO - face.info.height) / 2 + 2), face.info.static
+    )
+    if face.shape is not None:
+        painter.setPen(style.wire_label)
+        top = face.height - FOOTER + (FOOTER - face.shape.height) / 2
+        painter.drawStaticText(QPointF(12.0, top), face.shape.static)
+    if face.count is not None:
+        painter.setPen(style.text_dim)
+        top = face.height - FOOTER + (FOOTER - face.count.height) / 2
+        left = face.width - 12.0 - face.count.width
+        painter.drawStaticText(QPointF(left, top), face.count.static)
+
+
+def _paint_far_texts(painter: QPainter, face: NodeFace, style: CanvasStyle) -> None:
+    title, info, *shape = face.texts_for_far(style)
+    painter.setPen(_ink(face, style))
+    painter.setFont(style.far_title_font)
+    painter.drawStaticText(QPointF(11.0, (HEADER - title.height) / 2), title.static)
+    painter.setPen(style.text)
+    painter.setFont(style.far_info_font)
+    painter.drawStaticText(QPointF(11.0, HEADER + 8), info.static)
+    if shape:
+        painter.setPen(style.text_dim)
+        painter.drawStaticText(QPointF(11.0, face.height - shape[0].height - 6), shape[0].static)
