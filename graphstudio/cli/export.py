@@ -47,13 +47,14 @@ def export(
 
     ok = True
     report = out.report.setdefault("export", {})
-    for target in targets:
+    for target in dict.fromkeys(targets):
         try:
             done = export_project(
                 opened.document, target, folder / target, weights, name=opened.path.stem
             )
         except Exception as error:
-            out.problem(tr("{target}: the export failed: {error}", target=target, error=str(error)))
+            out.note(tr("{target} could not be exported.", target=target))
+            out.failure(error)
             report[target] = {"error": str(error)}
             ok = False
             continue

@@ -30,6 +30,7 @@ def verify(opened: Opened, weights: Path | None, targets: Sequence[str], out: Ou
     """Verify and report; False if a framework differs or could not be run."""
     from graphstudio.services import verify as service
 
+    targets = tuple(dict.fromkeys(targets))
     with out.progress() as progress:
         task = progress.add_task(tr("Verifying"), total=1.0, detail="")
 
@@ -40,7 +41,7 @@ def verify(opened: Opened, weights: Path | None, targets: Sequence[str], out: Ou
             found = service.verify(
                 opened.document,
                 weights,
-                targets=tuple(targets),
+                targets=targets,
                 progress=listen,
                 project_dir=opened.path.resolve().parent,
             )

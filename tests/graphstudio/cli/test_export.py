@@ -1,0 +1,63 @@
+"""``graphstudio export``: which weights, which folder, and what a refusal says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from graphstudio.cli.main import main
+from graphstudio.services.projects import examples
+
+DIGITS = next(e.path for e in examples() if e.name == "digits_cnn")
+
+
+def call(*words: object) -> int:
+    def no_window(_path: Path | None) -> int:
+        raise AssertionError("no command opens a window")
+
+    return main([str(word) for word in words], no_window)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return Path(shutil.copy(DIGITS, tmp_path / "net.gsproj"))
+
+
+def test_an_untrained_project_is_exported_with_new_weights_and_says_so(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("export", project, "--target", "keras", "--target", "keras") == 0
+    captured = capsys.readouterr()
+    assert "not trained yet" in captured.err
+    assert str(project.parent / "net.export" / "keras") in captured.out
+    assert (project.parent / "net.export" / "keras" / "model.py").is_file()
+
+
+def test_an_edited_export_is_not_overwritten(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("export", project, "--target", "pytorch", "--out", tmp_path / "out", "--json")
+    assert call(*words) == 0
+    script = tmp_path / "out" / "pytorch" / "train.py"
+    script.write_text("mine")
+    capsys.readouterr()
+    assert call(*words) == 1
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert "train.py" in report["error"]["message"]
+    assert report["error"]["hint"]
+    assert report["export"]["pytorch"]["error"]
+    assert script.read_text() == "mine"
+
+
+def test_weights_of_another_model_are_refused(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "weights.safetensors"
+    wrong.write_bytes(b"not weights")
+    assert call("export", project, "--weights", wrong, "--json") == 1
+    assert "weights" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert not list((tmp_path).glob("*.export/*/model.py"))
