@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
+from shiboken6 import isValid
 
 from graphstudio.i18n import render
 from graphstudio.nodes.types import Message
@@ -63,7 +71,9 @@ class ActionRegistry(QObject):
         self._commands: dict[str, Command] = {}
         self._actions: dict[str, QAction] = {}
         self._canvas: QWidget | None = None
+        self._field: QWidget | None = None
         theme.changed.connect(self._draw_icons)
+        QApplication.instance().focusChanged.connect(self._follow_focus)
 
     def add(self, command: Command) -> QAction:
         """Enter a command; its id and its keys must be free."""
@@ -81,7 +91,7 @@ class ActionRegistry(QObject):
         action.setObjectName(command.id)
         action.setShortcuts([QKeySequence(k) for k in command.keys])
         action.setShortcutContext(
-            Qt.ShortcutContext.WidgetWithChildrenShortcut
+            Qt.ShortcutContext.WidgetShortcut
             if command.canvas_only
             else Qt.ShortcutContext.WindowShortcut
         )
@@ -125,6 +135,27 @@ class ActionRegistry(QObject):
         for command in self:
             self._dress(command)
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep a text field from taking keys such as Ctrl+E, which mean something to the window."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            pressed = QKeySequence(event.keyCombination())
+            if pressed in self._wide_keys() and pressed not in _field_keys():
+                event.ignore()
+                return True
+        return super().eventFilter(watched, event)
+
+    def _wide_keys(self) -> list[QKeySequence]:
+        return [QKeySequence(k) for c in self if not c.canvas_only for k in c.keys if "Ctrl" in k]
+
+    def _follow_focus(self, _old: QWidget | None, now: QWidget | None) -> None:
+        # One field at a time: a filter on the whole program would see every single event.
+        if self._field is not None and isValid(self._field):
+            self._field.removeEventFilter(self)
+        fields = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
+        self._field = now if isinstance(now, fields) else None
+        if self._field is not None and self._window.isAncestorOf(self._field):
+            self._field.installEventFilter(self)
+
     def _run(self, command: Command) -> None:
         if command.enabled():
             command.handler()
@@ -146,6 +177,13 @@ class ActionRegistry(QObject):
         for command in self:
             if command.icon:
                 self._actions[command.id].setIcon(icon(command.icon, self._theme.tokens.text))
+
+
+def _field_keys() -> list[QKeySequence]:
+    """Keys that belong to a text field while it has the focus."""
+    keys = QKeySequence.StandardKey
+    own = (keys.Undo, keys.Redo, keys.Cut, keys.Copy, keys.Paste, keys.SelectAll)
+    return [sequence for key in own for sequence in QKeySequence.keyBindings(key)]
 
 
 def keys_text(command: Command, *, all_keys: bool = False) -> str:

@@ -12,18 +12,19 @@ from graphstudio.resources import resource
 
 SIZES = (16, 20, 24)
 """Logical pixels at which icons are drawn: those that buttons and menus ask for."""
-DISABLED_OPACITY = 0.35
+DISABLED, DISABLED_OPACITY = "#8a93a0", 0.55
+"""A grey that shows on dark and on light; an icon of a coloured button may be white."""
 
 
 @functools.cache
 def icon(name: str, color: str, *, folder: str = "actions") -> QIcon:
     """Icon ``name`` drawn in ``color`` (``#rrggbb``), pale where the button is disabled."""
     made = QIcon()
-    renderer = _renderer(name, color, folder)
+    renderer, grey = _renderer(name, color, folder), _renderer(name, DISABLED, folder)
     ratios = {1.0, *(s.devicePixelRatio() for s in QGuiApplication.screens())}
     for size in sorted({round(size * ratio) for size in SIZES for ratio in ratios}):
         made.addPixmap(_draw(renderer, size), QIcon.Mode.Normal)
-        made.addPixmap(_draw(renderer, size, DISABLED_OPACITY), QIcon.Mode.Disabled)
+        made.addPixmap(_draw(grey, size, DISABLED_OPACITY), QIcon.Mode.Disabled)
     return made
 
 

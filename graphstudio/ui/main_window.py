@@ -219,6 +219,9 @@ class MainWindow(QMainWindow):
         self.canvas.status_message.connect(self.status.say)
         self.problems.node_activated.connect(self.reveal)
         self.code.node_activated.connect(self.reveal)
+        # The button that mended something is gone, and the keyboard with it.
+        self.problems.fixed.connect(self.canvas.setFocus)
+        self.inspector.fixed.connect(self.canvas.setFocus)
         self.code.export_requested.connect(self.dialogs.export)
         self.code.target_changed.connect(self._keep_target)
         self.inspector.download_requested.connect(self.dialogs.download)

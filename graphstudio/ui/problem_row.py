@@ -80,6 +80,8 @@ class ProblemRow(QFrame):
     """Icon, place and message, hint, fixes. Click or Enter leads to the node."""
 
     activated = Signal(object)
+    fixed = Signal()
+    """A fix was applied; this row is about to go, and with it the keyboard's place."""
 
     def __init__(
         self,
@@ -115,7 +117,8 @@ class ProblemRow(QFrame):
             button.setObjectName(f"fix_{diagnostic.node or 'project'}_{i}")
             button.setIconSize(QSize(20, 14))  # wider than the picture: a gap to the text
             set_role(button, "fix")
-            button.clicked.connect(lambda _=False, f=fix: apply_fix(project, diagnostic, f))
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.clicked.connect(lambda _=False, f=fix: self._apply(f))
             self.fix_buttons.append(button)
             buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         row = QHBoxLayout(self)
@@ -132,6 +135,10 @@ class ProblemRow(QFrame):
         theme.changed.connect(self._recolor)
         self._recolor()
         self.retranslate()
+
+    def _apply(self, fix: Fix) -> None:
+        if apply_fix(self._project, self.diagnostic, fix):
+            self.fixed.emit()
 
     def retranslate(self) -> None:
         d = self.diagnostic

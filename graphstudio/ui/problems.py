@@ -20,6 +20,7 @@ class ProblemsPanel(QWidget):
     """Follows the checker; rows of problems that did not change stay as they are."""
 
     node_activated = Signal(str)
+    fixed = Signal()
     count_changed = Signal(int, int)
     """(errors, warnings)"""
 
@@ -98,6 +99,7 @@ class ProblemsPanel(QWidget):
             else:
                 row = ProblemRow(self._project, d, self._theme)
                 row.activated.connect(self._activate)
+                row.fixed.connect(self.fixed)
             row.retranslate()  # its node may have a new name
             if self._list.indexOf(row) != i:
                 self._list.insertWidget(i, row)

@@ -165,7 +165,9 @@ def apply(theme: Theme) -> None:
     """Put palette and style sheet of the active theme on the whole program."""
     app = QApplication.instance()
     app.setPalette(palette(theme.tokens))
-    app.setStyleSheet(style_sheet(theme.tokens))
+    sheet = style_sheet(theme.tokens)
+    if app.styleSheet() != sheet:  # every widget is polished again, which takes its time
+        app.setStyleSheet(sheet)
 
 
 def system_theme() -> str:

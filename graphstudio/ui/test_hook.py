@@ -17,6 +17,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QTimer
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
+    QAbstractScrollArea,
     QApplication,
     QComboBox,
     QLabel,
@@ -141,8 +142,7 @@ class TestHook(QObject):
             spec = build(cls, node.params)[0] if cls else None
             ends = {
                 side: {
-                    p.name: self._point(item.mapToScene(item.port_pos(p.name, out)))
-                    for p in (ports if spec else ())
+                    p.name: self._point(item.port_pos(p.name, out)) for p in (ports if spec else ())
                 }
                 for side, out, ports in (
                     ("inputs", False, spec.input_ports() if spec else ()),
@@ -218,7 +218,7 @@ def _describe(widget: QWidget) -> dict[str, Any]:
     told: dict[str, Any] = {
         "class": type(widget).__name__,
         "rect": _global(widget, widget.rect()),
-        "visible": not widget.visibleRegion().isEmpty(),
+        "visible": not _surface(widget).visibleRegion().isEmpty(),
         "enabled": widget.isEnabled(),
     }
     if isinstance(widget, QAbstractButton):
@@ -237,6 +237,11 @@ def _describe(widget: QWidget) -> dict[str, Any]:
     elif isinstance(widget, QAbstractItemView):
         told["rows"] = _rows(widget)
     return told
+
+
+def _surface(widget: QWidget) -> QWidget:
+    """What of a widget is seen: the viewport of a scrolling one."""
+    return widget.viewport() if isinstance(widget, QAbstractScrollArea) else widget
 
 
 def _rows(view: QAbstractItemView) -> list[dict[str, Any]]:

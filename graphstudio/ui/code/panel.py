@@ -9,7 +9,8 @@ from PySide6.QtCore import QObject, QSignalBlocker, QSize, Qt, QThreadPool, QTim
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QToolButton, QVBoxLayout, QWidget
 
-from graphstudio.i18n import tr
+from graphstudio.exporters.base import ExportError
+from graphstudio.i18n import render, tr
 from graphstudio.ir import graph as ir
 from graphstudio.ir.check import CheckFailed
 from graphstudio.ir.result import CheckResult
@@ -303,9 +304,10 @@ class _Job:
                 {n: spans_of(t) for n, t in made.files.items() if n.endswith(".py")},
                 {k: list(v) for k, v in made.line_map.items()},
             )
-        except (
-            Exception
-        ) as error:  # shown in the panel: an exporter's fault must not end the window
+        except ExportError as error:
+            sentences = [render(m) for p in error.problems for m in (p.message, p.hint) if m]
+            script = Script(self._target, error=" ".join(sentences))
+        except Exception as error:  # shown in the panel: a fault here must not end the window
             script = Script(self._target, error=f"{type(error).__name__}: {error}")
         self._done.script.emit(self._number, script)
 

@@ -35,6 +35,9 @@ from graphstudio.ui.theme import Theme
 class NodePage(QWidget):
     """Name, parameters, shapes, sizes, problems and comment; several nodes of a type at once."""
 
+    fixed = Signal()
+    """A problem of the node was mended by a button."""
+
     def __init__(self, project: Project, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("nodePage")
@@ -121,6 +124,7 @@ class NodePage(QWidget):
                 ProblemRow(self._project, d, self._theme, show_place=False) for d in wanted
             ]
             for row in self._problem_rows:
+                row.fixed.connect(self.fixed)
                 self.problems.add(row)
         self.problems.setVisible(bool(wanted))
         self.form.show_problems({d.param: render(d.message) for d in wanted if d.param})

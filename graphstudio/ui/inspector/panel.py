@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from graphstudio.document.model import ChangeSet
 from graphstudio.i18n import tr
@@ -17,23 +17,29 @@ class InspectorPanel(QWidget):
     """Follows the selection; edits go through commands of the document alone."""
 
     download_requested = Signal(str)
+    fixed = Signal()
 
     def __init__(self, project: Project, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("inspectorPanel")
         self._project = project
+        self._shown = False
         self.node_page = NodePage(project, theme)
+        self.node_page.fixed.connect(self.fixed)
         self.project_page = ProjectPage(project, theme)
         self.project_page.download_requested.connect(self.download_requested)
-        self._pages = _Stack()
-        self._pages.setObjectName("scrollBody")
-        self._pages.addWidget(self.project_page)
-        self._pages.addWidget(self.node_page)
+        # Not a QStackedWidget: that is as tall as its tallest page.
+        body = QWidget()
+        body.setObjectName("scrollBody")
+        pages = QVBoxLayout(body)
+        pages.setContentsMargins(0, 0, 0, 0)
+        pages.addWidget(self.project_page)
+        pages.addWidget(self.node_page)
         self._area = QScrollArea()
         self._area.setFrameShape(QFrame.Shape.NoFrame)
         self._area.setWidgetResizable(True)
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._area.setWidget(self._pages)
+        self._area.setWidget(body)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._area)
@@ -45,7 +51,7 @@ class InspectorPanel(QWidget):
 
     @property
     def shows_nodes(self) -> bool:
-        return self._pages.currentWidget() is self.node_page
+        return not self.node_page.isHidden()
 
     def retranslate(self) -> None:
         self.setAccessibleName(tr("Inspector"))
@@ -68,10 +74,11 @@ class InspectorPanel(QWidget):
         nodes = self._nodes()
         if nodes:
             self.node_page.show_nodes(nodes)
-        page = self.node_page if nodes else self.project_page
-        if page is not self._pages.currentWidget():
+        if bool(nodes) != self.shows_nodes or not self._shown:
+            self._shown = True
             self._area.verticalScrollBar().setValue(0)
-            self._pages.setCurrentWidget(page)
+            self.node_page.setVisible(bool(nodes))
+            self.project_page.setVisible(not nodes)
 
     def _on_change(self, changes: ChangeSet) -> None:
         if changes.data or changes.training:
@@ -85,13 +92,3 @@ class InspectorPanel(QWidget):
         if self.shows_nodes:
             self.node_page.show_result()
         self.project_page.show_result()
-
-
-class _Stack(QStackedWidget):
-    """Pages of which the hidden one does not count for the height."""
-
-    def sizeHint(self):
-        return self.currentWidget().sizeHint()
-
-    def minimumSizeHint(self):
-        return self.currentWidget().minimumSizeHint()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from graphstudio.nodes.types import Message
 from graphstudio.ui.actions import ActionRegistry, Command
@@ -61,6 +61,37 @@ def test_a_window_key_acts_from_everywhere(place, qtbot):
     place.field.setFocus()
     qtbot.keyClick(place.field, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
     assert done == [1]
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_E, Qt.Key.Key_K, Qt.Key.Key_D, Qt.Key.Key_U])
+def test_a_field_does_not_take_keys_of_the_window(place, qtbot, key):
+    """Some of them move or delete text in a field on Linux."""
+    done = []
+    place.registry.add(command(done, keys=(f"Ctrl+{chr(key)}",)))
+    place.field.setText("text")
+    place.field.setFocus()
+    qtbot.keyClick(place.field, key, Qt.KeyboardModifier.ControlModifier)
+    assert done == [1]
+    assert place.field.text() == "text"
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Z, Qt.Key.Key_A, Qt.Key.Key_V])
+def test_a_field_keeps_the_keys_of_text(place, qtbot, key):
+    done = []
+    place.registry.add(command(done, keys=(f"Ctrl+{chr(key)}",)))
+    place.field.setFocus()
+    qtbot.keyClicks(place.field, "ab")
+    qtbot.keyClick(place.field, key, Qt.KeyboardModifier.ControlModifier)
+    assert done == []
+
+
+def test_tab_leaves_a_field_of_the_tool_bar(digits, qtbot):
+    field = digits.run_controls.findChild(QSpinBox, "epochs_field")
+    digits.activateWindow()
+    field.setFocus()
+    qtbot.keyClick(field, Qt.Key.Key_Tab)
+    assert not digits.canvas.search.isVisible()
+    assert not field.hasFocus()
 
 
 def test_ids_and_keys_have_one_owner(place):
