@@ -30,7 +30,8 @@ def test_a_killed_worker_is_reported_and_the_next_run_works(app, tmp_path):
     os.kill(state["training"]["pid"], signal.SIGKILL)
     app.wait(lambda s: s["training"]["state"] not in ("running", "preparing"), "the report")
     app.shot("killed")
-    assert any("kill" in str(w.get("text", "")) for w in app.state()["widgets"].values())
+    shown = [w.get("text") or "" for w in app.state()["widgets"].values() if w["visible"]]
+    assert any("killed" in text for text in shown), "the window says what happened"
 
     app.press("train_button")
     app.wait(lambda s: s["training"]["state"] == "running", "the next run", timeout_s=60)
