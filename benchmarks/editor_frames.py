@@ -137,9 +137,10 @@ class Editor:
         def change() -> None:
             units = next(self._units)
             command = commands.set_param(
-                self.project.document, MAIN, [self.ids[-4]], "units", units
+                self.project.document, MAIN, [self.ids[-3]], "units", units
             )
-            self.project.push(command)
+            if not self.project.push(command):
+                raise RuntimeError("the edit was refused")
             self.project.check_now()
             self.frame()
 

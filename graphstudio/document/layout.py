@@ -71,6 +71,18 @@ class _Cell:
     def real(self) -> bool:
         return bool(self.id)
 
+    @property
+    def pull(self) -> float:
+        """How strongly neighbours should stand level with it."""
+        return 1.0 if self.id else _STRAIGHT
+
+    @property
+    def weight(self) -> float:
+        """How strongly it should stand where it wants to."""
+        if not self.id:
+            return _STRAIGHT * _STRAIGHT
+        return _STRAIGHT if len(self.before) == 1 and len(self.after) == 1 else 1.0
+
 
 def arrange(
     boxes: Sequence[Box],
@@ -285,10 +297,14 @@ def _heights(layers: list[list[_Cell]], grid: float) -> None:
         for cell in layer:
             cell.top = y
             y += _room(cell, grid)
-    for sweep in range(2 * _SWEEPS):
-        forward = sweep % 2 == 0
-        for layer in layers if forward else reversed(layers):
-            _settle(layer, grid, forward=forward, both=sweep >= 2 * _SWEEPS - 2)
+    for sweep in range(_SWEEPS):
+        moved = max(_settle(layer, grid, forward=True) for layer in layers)
+        if sweep and moved < grid / 8:
+            break
+        for layer in reversed(layers):
+            _settle(layer, grid, forward=False)
+    for layer in layers:  # last from the left: a row then stays one as far as it can
+        _settle(layer, grid, forward=True)
 
 
 def _room(cell: _Cell, grid: float) -> float:
@@ -296,27 +312,41 @@ def _room(cell: _Cell, grid: float) -> float:
     return _up(cell.height + NODE_GAP, grid) if cell.real else _up(_EDGE_GAP, grid)
 
 
-def _settle(layer: list[_Cell], grid: float, *, forward: bool, both: bool) -> None:
+def _settle(layer: list[_Cell], grid: float, *, forward: bool) -> float:
+    """Give the cells of a layer new tops; how far the one that moved most has moved."""
     wanted: list[float] = []
     weights: list[float] = []
     offset = 0.0
     offsets = []
     for cell in layer:
-        pulls = [n.top + d for n, d in cell.before] if forward or both else []
-        pulls += [n.top - d for n, d in cell.after] if not forward or both else []
-        pulls.sort()
-        if pulls:
-            half = len(pulls) // 2
-            middle = pulls[half] if len(pulls) % 2 else (pulls[half - 1] + pulls[half]) / 2
+        if forward:
+            pulls = [(n.top + d, n.pull) for n, d in cell.before]
         else:
-            middle = cell.top
-        straight = not cell.real or (len(cell.before) == 1 and len(cell.after) == 1)
-        weights.append(_STRAIGHT if straight and pulls else 1.0 if pulls else 0.1)
+            pulls = [(n.top - d, n.pull) for n, d in cell.after]
+        middle = _median(pulls) if pulls else cell.top
+        weights.append(cell.weight if pulls else 0.1)
         wanted.append(middle - offset)
         offsets.append(offset)
         offset += _room(cell, grid)
+    moved = 0.0
     for cell, value, at in zip(layer, _isotonic(wanted, weights), offsets, strict=True):
+        moved = max(moved, abs(cell.top - value - at))
         cell.top = value + at
+    return moved
+
+
+def _median(pulls: list[tuple[float, float]]) -> float:
+    """Value in the middle of the weights; the mean of two if they meet there."""
+    pulls.sort()
+    half = sum(w for _, w in pulls) / 2
+    passed = 0.0
+    for i, (value, weight) in enumerate(pulls):
+        passed += weight
+        if passed > half:
+            return value
+        if passed == half:
+            return (value + pulls[i + 1][0]) / 2
+    raise AssertionError("weights are positive")
 
 
 def _isotonic(values: Sequence[float], weights: Sequence[float]) -> list[float]:

@@ -96,8 +96,11 @@ def point_at(c: Cubic, t: float) -> Point:
     )
 
 
-def polyline(c: Cubic, steps: int = _STEPS) -> list[Point]:
-    """Points along the curve, both ends included."""
+def polyline(c: Cubic) -> list[Point]:
+    """Points along the curve, both ends included; no more than its size needs."""
+    if c[0][1] == c[1][1] == c[2][1] == c[3][1] or c[0][0] == c[1][0] == c[2][0] == c[3][0]:
+        return [c[0], c[3]]  # straight
+    steps = max(4, min(_STEPS, int((abs(c[3][0] - c[0][0]) + abs(c[3][1] - c[0][1])) / 12)))
     return [point_at(c, i / steps) for i in range(steps + 1)]
 
 

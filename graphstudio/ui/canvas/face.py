@@ -152,7 +152,10 @@ class NodeFace:
     ) -> tuple[Text | None, Text | None]:
         room = self.width - 24
         count: Text | None = None
-        shapes = [format_shape(t.shape) for t in report.output_types.values()] if report else []
+        shapes = [
+            format_shape(t.shape) if t.shape else tr("one number")
+            for t in (report.output_types.values() if report else ())
+        ]
         shape = style.line(", ".join(shapes), "small", room) if shapes else None
         if report and report.num_parameters:
             short = format_count(report.num_parameters)
