@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from graphstudio.document.model import (
@@ -44,7 +44,7 @@ class AddNode:
             raise DocumentError(
                 Message("a node with the id '{node}' exists already", {"node": self.node.id})
             )
-        if any(n.label == self.node.label for n in graph.nodes.values()):
+        if self.node.label in graph.nodes.labels:
             raise DocumentError(_taken(self.node.label))
         graph.nodes[self.node.id] = self.node
         return RemoveNode(self.graph, self.node.id)
@@ -88,7 +88,7 @@ class SetNode:
         if "id" in self.values:
             raise DocumentError(Message("the id of a node never changes"))
         label = self.values.get("label", node.label)
-        if label != node.label and any(n.label == label for n in graph.nodes.values()):
+        if label != node.label and label in graph.nodes.labels:
             raise DocumentError(_taken(label))
         old = {name: getattr(node, name) for name in self.values}
         graph.nodes[self.node_id] = dataclasses.replace(node, **dict(self.values))
@@ -107,6 +107,8 @@ class AddWire:
 
     graph: str
     wire: Wire
+    known: bool = field(default=False, compare=False)
+    """The wire was there before: taking back its removal cannot close a cycle."""
 
     def apply(self, document: Document) -> Change:
         graph = document.graph(self.graph)
@@ -118,7 +120,7 @@ class AddWire:
                     {"port": self.wire.target_port, "node": target.label},
                 )
             )
-        if graph.reaches(self.wire.target, self.wire.source):
+        if not self.known and graph.reaches(self.wire.target, self.wire.source):
             raise DocumentError(
                 Message(
                     "a wire from '{source}' to '{target}' would close a cycle",
@@ -148,7 +150,7 @@ class RemoveWire:
                     {"port": self.key[1], "node": self.key[0]},
                 )
             )
-        return AddWire(self.graph, graph.wires.pop(self.key))
+        return AddWire(self.graph, graph.wires.pop(self.key), known=True)
 
     def touched(self) -> ChangeSet:
         return ChangeSet(wires=frozenset({(self.graph, self.key)}))

@@ -141,9 +141,7 @@ class History:
         return backward
 
     def _notify(self, changes: Sequence[Change]) -> ChangeSet:
-        total = ChangeSet()
-        for change in changes:
-            total = total | change.touched()
+        total = ChangeSet.union(change.touched() for change in changes)
         for listener in tuple(self._listeners):
             listener(total)
         return total

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphstudio.document.tables import NodeTable, WireTable
 from graphstudio.nodes.types import Message
 
 MAIN = "main"
@@ -83,32 +84,29 @@ class GraphRecord:
 
     id: str
     name: str = ""
-    nodes: dict[str, Node] = field(default_factory=dict)
-    wires: dict[tuple[str, str], Wire] = field(default_factory=dict)
+    nodes: NodeTable = field(default_factory=NodeTable)
+    wires: WireTable = field(default_factory=WireTable)
     """By (target node, target port): one wire per input."""
     frames: dict[str, Frame] = field(default_factory=dict)
     interface: BlockInterface | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # whoever hands in a plain dictionary gets an indexed one
+        if name == "nodes" and not isinstance(value, NodeTable):
+            value = NodeTable(value)
+        elif name == "wires" and not isinstance(value, WireTable):
+            value = WireTable(value)
+        super().__setattr__(name, value)
+
     def wires_of(self, node_id: str) -> Iterator[Wire]:
         """Wires that begin or end at the node."""
-        return (w for w in self.wires.values() if node_id in (w.source, w.target))
+        yield from self.wires.entering.get(node_id, {}).values()
+        yield from self.wires.leaving.get(node_id, {}).values()
 
     def reaches(self, start: str, goal: str) -> bool:
         """True if ``goal`` is ``start`` or lies downstream of it."""
-        after: dict[str, list[str]] = {}
-        for w in self.wires.values():
-            after.setdefault(w.source, []).append(w.target)
-        seen, stack = {start}, [start]
-        while stack:
-            node = stack.pop()
-            if node == goal:
-                return True
-            for n in after.get(node, ()):
-                if n not in seen:
-                    seen.add(n)
-                    stack.append(n)
-        return False
+        return self.wires.reaches(start, goal)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,16 +183,22 @@ class ChangeSet:
     settings: bool = False
 
     def __or__(self, other: ChangeSet) -> ChangeSet:
-        nodes = self.nodes | other.nodes
-        return ChangeSet(
+        return ChangeSet.union((self, other))
+
+    @classmethod
+    def union(cls, parts: Iterable[ChangeSet]) -> ChangeSet:
+        """What all of them touched."""
+        parts = tuple(parts)
+        nodes = frozenset().union(*(p.nodes for p in parts))
+        return cls(
             nodes=nodes,
-            wires=self.wires | other.wires,
-            frames=self.frames | other.frames,
-            moved=(self.moved | other.moved) - nodes,
-            graphs=self.graphs | other.graphs,
-            data=self.data or other.data,
-            training=self.training or other.training,
-            settings=self.settings or other.settings,
+            wires=frozenset().union(*(p.wires for p in parts)),
+            frames=frozenset().union(*(p.frames for p in parts)),
+            moved=frozenset().union(*(p.moved for p in parts)) - nodes,
+            graphs=frozenset().union(*(p.graphs for p in parts)),
+            data=any(p.data for p in parts),
+            training=any(p.training for p in parts),
+            settings=any(p.settings for p in parts),
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Literal
 
 from graphstudio.document.changes import Change, Refuse
@@ -24,31 +24,39 @@ def refused(name: Message, reason: Message) -> Command:
     return name, [Refuse(reason)]
 
 
-def fresh_id(document: Document, taken: Iterable[str] = ()) -> str:
-    """An id that no node or frame of the document has."""
-    used = set(taken)
+def fresh_id(document: Document, taken: Container[str] = ()) -> str:
+    """An id that no node or frame of the document has, and that is not in ``taken``."""
     while True:
         candidate = new_id()
-        if candidate not in used and not any(
+        if candidate not in taken and not any(
             candidate in g.nodes or candidate in g.frames for g in document.graphs.values()
         ):
             return candidate
 
 
-def unique_label(wanted: str, taken: set[str]) -> str:
-    """``wanted``, or with the next free number after it: ``Conv2D 2``."""
-    if wanted not in taken:
-        return wanted
-    base = re.sub(r" [0-9]{1,9}$", "", wanted) or wanted
-    number = 2
-    while f"{base} {number}" in taken:
-        number += 1
-    return f"{base} {number}"
+class Labels:
+    """Hands out labels that no node of a graph has, each only once."""
 
+    def __init__(self, graph: GraphRecord) -> None:
+        self._taken = graph.nodes.labels
+        self._given: set[str] = set()
+        self._last: dict[str, int] = {}
 
-def labels_of(graph: GraphRecord) -> set[str]:
-    """Labels that are taken."""
-    return {n.label for n in graph.nodes.values()}
+    def unique(self, wanted: str) -> str:
+        """``wanted``, or with the next free number after it: ``Conv2D 2``."""
+        label = wanted
+        if self._is_taken(label):
+            base = re.sub(r" [0-9]{1,9}$", "", wanted) or wanted
+            number = self._last.get(base, 1) + 1
+            while self._is_taken(f"{base} {number}"):
+                number += 1
+            self._last[base] = number
+            label = f"{base} {number}"
+        self._given.add(label)
+        return label
+
+    def _is_taken(self, label: str) -> bool:
+        return label in self._taken or label in self._given
 
 
 def clean_label(text: str) -> str:

@@ -10,13 +10,12 @@ from graphstudio.document import codec
 from graphstudio.document.changes import AddNode, AddWire, Change, PutFrame
 from graphstudio.document.commands.base import (
     Command,
+    Labels,
     clean_label,
     clean_position,
     fresh_id,
-    labels_of,
     ports_of,
     titled,
-    unique_label,
 )
 from graphstudio.document.limits import FormatError, parse_json
 from graphstudio.document.model import Document, Frame, GraphRecord, Node, Wire
@@ -157,7 +156,7 @@ def _add_fragment(
     keep_inputs: bool,
 ) -> list[Change]:
     record = document.graph(graph)
-    taken = labels_of(record)
+    labels = Labels(record)
     ids: dict[str, str] = {}
     used: set[str] = set()
     changes: list[Change] = []
@@ -165,8 +164,7 @@ def _add_fragment(
     for node in fragment.nodes:
         ids[node.id] = fresh_id(document, used)
         used.add(ids[node.id])
-        label = unique_label(clean_label(node.label) or node.type, taken)
-        taken.add(label)
+        label = labels.unique(clean_label(node.label) or node.type)
         place = clean_position(node.position[0] + offset[0], node.position[1] + offset[1])
         copies[node.id] = dataclasses.replace(node, id=ids[node.id], label=label, position=place)
         changes.append(AddNode(graph, copies[node.id]))

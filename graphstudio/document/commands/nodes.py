@@ -8,15 +8,14 @@ from typing import Any
 from graphstudio.document.changes import AddNode, AddWire, Change, RemoveNode, RemoveWire, SetNode
 from graphstudio.document.commands.base import (
     Command,
+    Labels,
     clean_label,
     clean_position,
     fresh_id,
-    labels_of,
     ports_of,
     refused,
     titled,
     type_name,
-    unique_label,
 )
 from graphstudio.document.commands.project import forget_nodes
 from graphstudio.document.model import Document, GraphRecord, Node, Wire
@@ -49,7 +48,7 @@ def add_node(
     node = Node(
         id=fresh_id(document),
         type=cls.type_id,
-        label=unique_label(clean_label(label or "") or cls.label, labels_of(record)),
+        label=Labels(record).unique(clean_label(label or "") or cls.label),
         position=clean_position(*position),
         params=dict(params or {}),
     )
@@ -103,9 +102,10 @@ def remove_nodes(
     changes: list[Change] = [RemoveWire(graph, w.key) for w in cut]
     changes += [RemoveNode(graph, i) for i in gone]
     if heal:
+        origins = _Origins(record, chosen)
         for wire in cut:
-            origin = _origin(record, wire, chosen)
-            if wire.target not in chosen and origin is not None:
+            origin = None if wire.target in chosen else origins.of(wire)
+            if origin is not None and wire.source in chosen:
                 healed = Wire(
                     source=origin[0],
                     source_port=origin[1],
@@ -117,15 +117,28 @@ def remove_nodes(
     return name, changes
 
 
-def _origin(graph: GraphRecord, wire: Wire, gone: set[str]) -> tuple[str, str] | None:
-    """Where a wire's numbers come from, back through nodes that are deleted."""
-    while wire.source in gone:
-        inputs, _ = ports_of(graph.nodes[wire.source])
-        first = graph.wires.get((wire.source, inputs[0].name)) if inputs else None
-        if first is None:
-            return None
-        wire = first
-    return wire.source, wire.source_port
+class _Origins:
+    """Where numbers come from when nodes that are deleted are left out."""
+
+    def __init__(self, graph: GraphRecord, gone: set[str]) -> None:
+        self._graph, self._gone = graph, gone
+        self._known: dict[str, tuple[str, str] | None] = {}
+
+    def of(self, wire: Wire) -> tuple[str, str] | None:
+        """Node and output port before a wire, back through the first inputs of deleted nodes."""
+        passed: list[str] = []
+        end: tuple[str, str] | None = (wire.source, wire.source_port)
+        while end is not None and end[0] in self._gone:
+            node = end[0]
+            if node in self._known:
+                end = self._known[node]
+                break
+            passed.append(node)
+            inputs, _ = ports_of(self._graph.nodes[node])
+            first = self._graph.wires.get((node, inputs[0].name)) if inputs else None
+            end = (first.source, first.source_port) if first is not None else None
+        self._known.update(dict.fromkeys(passed, end))
+        return end
 
 
 def move_nodes(

@@ -9,12 +9,11 @@ from typing import Any
 from graphstudio.document.changes import Change, RemoveWire, SetNode
 from graphstudio.document.commands.base import (
     Command,
+    Labels,
     clean_label,
     clean_text,
-    labels_of,
     ports_of,
     titled,
-    unique_label,
 )
 from graphstudio.document.model import Document, Node
 from graphstudio.nodes.spec import ParamSpec, find_type, params_of
@@ -96,8 +95,8 @@ def rename(document: Document, graph: str, node_id: str, label: str) -> Command:
     clean = clean_label(label)
     if not clean:
         cls = find_type(node.type)
-        others = labels_of(record) - {node.label}
-        clean = unique_label(cls.label if cls is not None else node.type, others)
+        wanted = cls.label if cls is not None else node.type
+        clean = wanted if wanted == node.label else Labels(record).unique(wanted)
     name = Message("Rename '{node}' to '{label}'", {"node": node.label, "label": clean})
     if clean == node.label:
         return name, []

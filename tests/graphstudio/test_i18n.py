@@ -1,0 +1,33 @@
+import pytest
+
+from graphstudio import i18n
+from graphstudio.nodes.types import Message
+
+
+def test_english_is_the_key_itself():
+    assert i18n.tr("Insert Flatten") == "Insert Flatten"
+
+
+def test_a_message_is_rendered_in_the_active_language():
+    message = Message("expected {expected}, got {actual}", {"expected": "x", "actual": ("N", 3)})
+    i18n.set_language("zh")
+    assert i18n.render(message) == "应为 x，实际为 (N, 3)"
+    assert str(message) == "expected x, got (N, 3)"
+
+
+def test_messages_in_messages_are_translated_too():
+    inner = Message("expected {expected}, got {actual}", {"expected": 1, "actual": 2})
+    i18n.set_language("zh")
+    text = i18n.render(Message("'{node}': {problem}", {"node": "Dense", "problem": inner}))
+    assert text == "“Dense”：应为 1，实际为 2"
+
+
+def test_what_has_no_translation_is_shown_in_english():
+    i18n.set_language("zh")
+    assert i18n.tr("no such sentence {n}", n=3) == "no such sentence 3"
+
+
+def test_unknown_languages_are_refused():
+    with pytest.raises(ValueError, match="xx"):
+        i18n.set_language("xx")
+    assert i18n.language() == "en"
