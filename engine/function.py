@@ -88,8 +88,8 @@ class Primitive(ABC):
     def layout(self, orders: Sequence[Axes], specs: Sequence[Spec], **attrs: Any) -> list[Axes]:
         """Memory orders of the outputs in a plan, given those of the inputs (``orders``).
 
-        Elementwise primitives keep the order of their first full-size input; others
-        produce row-major arrays unless they say otherwise.
+        Elementwise primitives keep the order of their first full-size input that is not
+        row-major (a convolution's), else row-major; so do others unless they say otherwise.
         """
         outputs = self.infer_all(specs, attrs)
         result = []
@@ -97,7 +97,7 @@ class Primitive(ABC):
             order = tuple(range(len(output.shape)))
             if self.elementwise:
                 for candidate, spec in zip(orders, specs, strict=True):
-                    if spec.shape == output.shape:
+                    if spec.shape == output.shape and candidate != order:
                         order = candidate
                         break
             result.append(order)

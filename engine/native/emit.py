@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -199,11 +199,23 @@ def multiply_tile(
     row_stride: int,
     axes: Sequence[Axis],
     start: Sequence[Val] | None = None,
+    load: Callable[[Val, int], Val] | None = None,
+    row_offsets: Sequence[int] | None = None,
 ) -> list[Val]:
     """A tile of a product, held in registers while the sum runs.
 
     ``acc[r][v] = sum over axes of a[r * row_stride + ...] * b[... + v * lanes : + lanes]``: each
     turn loads ``vectors`` vectors of ``b`` and broadcasts one element of ``a`` for each row.
+
+    Parameters
+    ----------
+    start : sequence, optional
+        What the accumulators hold before the first turn; zeros if left out.
+    load : callable, optional
+        Loads vector number ``v`` of ``b`` from its place, for a width that is no whole number of
+        vectors.
+    row_offsets : sequence of int, optional
+        Where each row of ``a`` begins, in place of ``row_stride``.
 
     Returns
     -------
@@ -229,10 +241,15 @@ def multiply_tile(
         return loop.result
 
     def step(pa: Val, pb: Val, values: list[Val]) -> list[Val]:
-        weights = [f.load_vector(f.at(pb, (v * lanes, 1)), lanes) for v in range(vectors)]
+        places = [f.at(pb, (v * lanes, 1)) for v in range(vectors)]
+        weights = [
+            load(place, v) if load else f.load_vector(place, lanes)
+            for v, place in enumerate(places)
+        ]
         result = []
         for r in range(rows):
-            broadcast = f.splat(f.b.load(f.at(pa, (r, row_stride))), lanes)
+            offset = row_offsets[r] if row_offsets is not None else r * row_stride
+            broadcast = f.splat(f.b.load(f.at(pa, (offset, 1))), lanes)
             result += [f.fma(broadcast, w, values[r * vectors + v]) for v, w in enumerate(weights)]
         return result
 

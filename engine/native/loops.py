@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.native.emit import Function, Val, const
-from engine.native.writer import GRAIN, SMALL, ArrayType, Use, Writer, element_strides
+from engine.native.writer import GRAIN, SMALL, ArrayType, Use, Writer, element_strides, span
 
 
 @dataclass(frozen=True)
@@ -70,32 +70,40 @@ def elementwise(
     body: Body,
 ) -> None:
     """One pass over ``outputs`` (which share their memory order): load, compute, store."""
-    arrays = [*outputs, *inputs]
-    plan = nest(shape, arrays)
+    plan = nest(shape, [*outputs, *inputs])
     if plan.size == 0:
         return
-    full = (plan.sizes, plan.strides[0], "elementwise")
+    # In-place steps name one stretch of memory twice; the kernel gets it once.
+    arrays: list[ArrayType] = []
+    pointer_of: list[int] = []
+    for array in (*outputs, *inputs):
+        start = span(array)[0]
+        known = [i for i, other in enumerate(arrays) if span(other)[0] == start]
+        if not known:
+            arrays.append(array)
+        pointer_of.append(known[0] if known else len(arrays) - 1)
+    last_store = {pointer_of[i]: i for i in range(len(outputs))}
     small = plan.size < SMALL
-    uses = [
-        Use(a, i < len(outputs), full if plan.strides[i] == plan.strides[0] and not small else None)
-        for i, a in enumerate(arrays)
-    ]
-    if small:
-        uses = [Use(u.array, u.writes, "one") for u in uses]
+    full = "one thread" if small else (plan.sizes, plan.strides[0])
+    uses = []
+    for i, array in enumerate((*outputs, *inputs)):
+        split = full if small or plan.strides[i] == plan.strides[0] else None
+        uses.append(Use(array, i < len(outputs), split))
 
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
         def inner(positions: list[Val]) -> None:
             places = [
-                f.at(p, *zip(positions, plan.strides[i], strict=True))
-                for i, p in enumerate(pointers)
+                f.at(pointers[pointer_of[i]], *zip(positions, plan.strides[i], strict=True))
+                for i in range(len(plan.strides))
             ]
             loaded = [f.b.load(p) for p in places[len(outputs) :]]
-            for place, value in zip(places, body(f, *loaded), strict=False):
-                f.b.store(value, place)
+            for i, value in enumerate(body(f, *loaded)):
+                if last_store[pointer_of[i]] == i:
+                    f.b.store(value, places[i])
 
         walk(f, plan.sizes, thread, count, inner, alone=small)
 
-    w.kernel(("elementwise", key, plan, len(outputs)), arrays, write, uses)
+    w.kernel(("elementwise", key, plan, len(outputs), tuple(pointer_of)), arrays, write, uses)
 
 
 def walk(

@@ -28,6 +28,7 @@ def _polynomial(f: Function, x: Val, coefficients: tuple[float, ...]) -> Val:
 
 
 def select(f: Function, condition: Val, yes: Val, no: Val) -> Val:
+    """``yes`` where the condition holds."""
     return f.b.select(condition, yes, no)
 
 

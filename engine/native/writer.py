@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 
 from engine.native.emit import F32_P, I64, Function, Val, const
 from engine.native.jit import Processor, processor
@@ -42,23 +42,24 @@ class Use:
     array: ArrayType
     writes: bool
     split: Any
-    """Kernels with equal splits give each thread the same elements; None: any thread, any element."""
+    """Equal splits give each thread the same elements; None: any thread may touch any."""
 
 
 @dataclass
 class Writer:
     """A module being written. ``table`` grows by one address for each distinct array."""
 
+    max_threads: int = 1
     cpu: Processor = field(default_factory=processor)
 
     def __post_init__(self) -> None:
         self.module = ir.Module("program")
-        self.module.triple = ""
+        self.module.triple = binding.get_default_triple()
         self._barrier = add_barrier(self.module)
         self.entry = Function(self.module, "program", [I64, I64, TABLE, I64.as_pointer()])
-        self.entry.fn.args[2].add_attribute("readonly")
         self.arrays: list[ArrayType] = []
-        self.scratch_bytes = 0
+        self._scratch: list[ArrayType] = []
+        self.labels: list[tuple[ArrayType, int, int]] = []
         self._slots: dict[tuple[Any, ...], int] = {}
         self._kernels: dict[tuple[Any, ...], ir.Function] = {}
         self._open: list[Use] = []
@@ -100,6 +101,18 @@ class Writer:
             address = b.load(b.gep(table, [const(slot)]))
             values.append(b.inttoptr(address, pointer_type(array.dtype)))
         b.call(fn, [thread, count, *values])
+
+    def guard_labels(self, ids: ArrayType, classes: int, ignore: int) -> None:
+        """Have the labels checked before each run: native code cannot raise."""
+        self.labels.append((ids, classes, ignore))
+
+    def scratch(self, size: int) -> ArrayType:
+        """Working memory of ``size`` floats, for this program alone."""
+        raw = np.empty(size + GRAIN, np.float32)
+        start = (-raw.__array_interface__["data"][0] % 64) // 4
+        array = raw[start : start + size]
+        self._scratch.append(array)
+        return array
 
     def finish(self) -> ir.Module:
         """The complete module."""

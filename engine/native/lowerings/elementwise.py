@@ -1,0 +1,270 @@
+"""Elementwise primitives: a scalar rule each; runs of them become one pass over memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from llvmlite import ir
+
+from engine.native import mathfn
+from engine.native.emit import I32, Function, Val, f32
+from engine.native.loops import elementwise
+from engine.native.lowerings import lowering
+from engine.native.writer import Writer, span
+
+if TYPE_CHECKING:
+    from engine.plan.program import NamedStep
+
+Rule = Callable[..., Val]
+"""``rule(f, attrs, *inputs) -> value`` on float32 scalars."""
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(name: str) -> Callable[[Rule], Rule]:
+    """Register the scalar rule of a primitive."""
+
+    def register(r: Rule) -> Rule:
+        RULES[name] = r
+        return r
+
+    return register
+
+
+def _bool(f: Function, condition: Val) -> Val:
+    return f.b.select(condition, f32(1.0), f32(0.0))
+
+
+RULES["add"] = lambda f, attrs, a, b: f.b.fadd(a, b)
+RULES["subtract"] = lambda f, attrs, a, b: f.b.fsub(a, b)
+RULES["multiply"] = lambda f, attrs, a, b: f.b.fmul(a, b)
+RULES["divide"] = lambda f, attrs, a, b: f.b.fdiv(a, b)
+RULES["negative"] = lambda f, attrs, x: f.b.fneg(x)
+RULES["exp"] = lambda f, attrs, x: mathfn.exp(f, x)
+RULES["log"] = lambda f, attrs, x: mathfn.log(f, x)
+RULES["sqrt"] = lambda f, attrs, x: f.intrinsic("sqrt", x)
+RULES["abs"] = lambda f, attrs, x: f.intrinsic("fabs", x)
+RULES["sigmoid"] = lambda f, attrs, x: mathfn.sigmoid(f, x)
+RULES["tanh"] = lambda f, attrs, x: mathfn.tanh(f, x)
+RULES["erf"] = lambda f, attrs, x: mathfn.erf(f, x)
+RULES["stop_gradient"] = lambda f, attrs, x: x
+RULES["reshape"] = lambda f, attrs, x: x
+RULES["broadcast_to"] = lambda f, attrs, x: x
+
+
+@rule("sigmoid_gradient")
+def _sigmoid_gradient(f: Function, attrs: Any, g: Val, y: Val) -> Val:
+    return f.b.fmul(g, f.b.fsub(y, f.b.fmul(y, y)))
+
+
+@rule("tanh_gradient")
+def _tanh_gradient(f: Function, attrs: Any, g: Val, y: Val) -> Val:
+    return f.b.fmul(g, f.b.fsub(f32(1.0), f.b.fmul(y, y)))
+
+
+@rule("silu")
+def _silu(f: Function, attrs: Any, x: Val) -> Val:
+    return f.b.fmul(x, mathfn.sigmoid(f, x))
+
+
+@rule("gelu")
+def _gelu(f: Function, attrs: Any, x: Val) -> Val:
+    b = f.b
+    if attrs["approximate"] == "tanh":
+        slope = math.sqrt(2.0 / math.pi)
+        inside = f.fma(b.fmul(x, x), f32(slope * 0.044715), f32(slope))
+        gate = mathfn.tanh(f, b.fmul(inside, x))
+    else:
+        gate = mathfn.erf(f, b.fmul(x, f32(math.sqrt(0.5))))
+    return b.fmul(x, b.fmul(b.fadd(gate, f32(1.0)), f32(0.5)))
+
+
+@rule("relu")
+def _relu(f: Function, attrs: Any, x: Val) -> Val:
+    # A NaN stays a NaN, as NumPy's maximum has it.
+    return f.b.select(f.b.fcmp_ordered("<", x, f32(0.0)), f32(0.0), x)
+
+
+@rule("relu_gradient")
+def _relu_gradient(f: Function, attrs: Any, g: Val, y: Val) -> Val:
+    return f.b.fmul(g, _bool(f, f.b.fcmp_ordered(">", y, f32(0.0))))
+
+
+@rule("leaky_relu")
+def _leaky_relu(f: Function, attrs: Any, x: Val) -> Val:
+    scaled = f.b.fmul(x, f32(attrs["negative_slope"]))
+    return f.b.select(f.b.fcmp_ordered("<", x, f32(0.0)), scaled, x)
+
+
+@rule("leaky_relu_gradient")
+def _leaky_relu_gradient(f: Function, attrs: Any, g: Val, x: Val) -> Val:
+    positive = f.b.fcmp_ordered(">", x, f32(0.0))
+    return f.b.fmul(g, f.b.select(positive, f32(1.0), f32(attrs["negative_slope"])))
+
+
+def _extreme(comparison: str) -> Rule:
+    def choose(f: Function, attrs: Any, a: Val, b: Val) -> Val:
+        # NaN wins, from either side.
+        first = f.b.fcmp_unordered(comparison, a, b)
+        second_is_nan = f.b.fcmp_unordered("uno", b, b)
+        return f.b.select(second_is_nan, b, f.b.select(first, a, b))
+
+    return choose
+
+
+RULES["maximum"] = _extreme(">")
+RULES["minimum"] = _extreme("<")
+
+
+def dropout_bits(f: Function, place: Val, key: tuple[Val, Val]) -> Val:
+    """32 random bits for an element, as ``engine.random.fill_bits`` makes them."""
+    b = f.b
+
+    def mix(bits: Val) -> Val:
+        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, None)):
+            bits = b.xor(bits, b.lshr(bits, ir.Constant(I32, shift)))
+            if factor is not None:
+                bits = b.mul(bits, ir.Constant(I32, factor))
+        return bits
+
+    bits = b.add(b.mul(place, ir.Constant(I32, 0x9E3779B9)), key[0])
+    return mix(b.xor(mix(bits), key[1]))
+
+
+def can_lower(step: NamedStep) -> bool:
+    """True if a rule exists and everything is float32 of plain layout."""
+    return (
+        step.name in RULES
+        and len(step.outputs) == 1
+        and all(a.dtype == np.float32 for a in (*step.inputs, *step.outputs))
+        and step.outputs[0].size > 0
+    )
+
+
+@lowering(*RULES)
+def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """One pass for the first step and for those after it that work on the same elements."""
+    if not can_lower(steps[0]):
+        return 0
+    if steps[0].name in ("reshape", "broadcast_to", "stop_gradient"):
+        return _copy(w, steps[0])
+    group = _group(steps)
+    shape = group[0].outputs[0].shape
+    outputs, inputs, program = _dataflow(group)
+    key = tuple(
+        (
+            s.name,
+            tuple(sorted((k, v) for k, v in s.attrs.items() if isinstance(v, str | int | float))),
+        )
+        for s in group
+    )
+
+    def body(f: Function, *loaded: Val) -> list[Val]:
+        values: list[Val] = []
+        for step, sources in zip(group, program, strict=True):
+            operands = [loaded[i] if kind == "in" else values[i] for kind, i in sources]
+            values.append(RULES[step.name](f, step.attrs, *operands))
+        return values
+
+    sources_key = tuple(tuple(s) for s in program)
+    elementwise(w, (key, sources_key), shape, outputs, inputs, body)
+    return len(group)
+
+
+def _copy(w: Writer, step: NamedStep) -> int:
+    x, y = step.inputs[0], step.outputs[0]
+    if step.name == "reshape":
+        if x.shape != y.shape:
+            seen = _reshaped(x, y.shape)
+            if seen is None:
+                return _reordered(w, x, y)
+            x = seen
+    elif step.name == "broadcast_to":
+        x = np.broadcast_to(x, y.shape)
+    elementwise(w, ("copy",), y.shape, [y], [x], lambda f, value: [value])
+    return 1
+
+
+def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` in another shape without copying, or None."""
+    try:
+        view = x.view()
+        view.shape = shape
+    except AttributeError:
+        return None
+    return view
+
+
+def _reordered(w: Writer, x: Any, y: Any) -> int:
+    """Reshape between memory orders: ``y`` seen in the shape of ``x``, where that is possible."""
+    seen = _reshaped(y, x.shape)
+    if seen is None:
+        return 0
+    elementwise(w, ("copy",), x.shape, [seen], [x], lambda f, value: [value])
+    return 1
+
+
+def _group(steps: Sequence[NamedStep]) -> list[NamedStep]:
+    """The first step and those right after it that one pass can do."""
+    first = steps[0]
+    group = [first]
+    out = first.outputs[0]
+    written = [out]
+    read = list(first.inputs)
+    for step in steps[1:]:
+        if len(group) >= 12 or not can_lower(step) or step.name in ("reshape", "broadcast_to"):
+            break
+        y = step.outputs[0]
+        if y.shape != out.shape or y.strides != out.strides:
+            break
+        # What the pass has written may be read only at the same place, and what it has read may
+        # be overwritten only at the same place.
+        if any(_clash(a, b) for a in step.inputs for b in written):
+            break
+        if any(_clash(y, b) for b in (*written, *read)):
+            break
+        group.append(step)
+        written.append(y)
+        read += step.inputs
+    return group
+
+
+def _clash(a: Any, b: Any) -> bool:
+    (a0, a1), (b0, b1) = span(a), span(b)
+    overlap = a0 < b1 and b0 < a1
+    return overlap and not (a0 == b0 and a.shape == b.shape and a.strides == b.strides)
+
+
+def _dataflow(
+    group: Sequence[NamedStep],
+) -> tuple[list[Any], list[Any], list[list[tuple[str, int]]]]:
+    """Outputs of the pass, what it must load, and where each step's operands come from."""
+    outputs: list[Any] = []
+    inputs: list[Any] = []
+    program: list[list[tuple[str, int]]] = []
+    newest: dict[int, int] = {}
+    for number, step in enumerate(group):
+        sources: list[tuple[str, int]] = []
+        for array in step.inputs:
+            start = span(array)[0]
+            if start in newest and array.shape == step.outputs[0].shape:
+                sources.append(("made", newest[start]))
+                continue
+            for i, known in enumerate(inputs):
+                if (
+                    span(known)[0] == start
+                    and known.shape == array.shape
+                    and known.strides == array.strides
+                ):
+                    sources.append(("in", i))
+                    break
+            else:
+                inputs.append(array)
+                sources.append(("in", len(inputs) - 1))
+        program.append(sources)
+        outputs.append(step.outputs[0])
+        newest[span(step.outputs[0])[0]] = number
+    return outputs, inputs, program

@@ -1,0 +1,173 @@
+"""Max and average pooling in two dimensions, channels last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from llvmlite import ir
+
+from engine.native.emit import I16, Function, Val, const, f32
+from engine.native.lowerings import lowering
+from engine.native.lowerings.conv import dense_channels_last
+from engine.native.writer import Use, Writer
+
+if TYPE_CHECKING:
+    from engine.plan.program import NamedStep
+
+
+def _simple(step: NamedStep, *arrays: Any) -> bool:
+    """Two spatial axes, no padding, packed channels-last arrays."""
+    window = step.attrs["window"]
+    return (
+        len(window.kernel) == 2
+        and not window.pads
+        and window.dilation == (1, 1)
+        and all(a.ndim == 4 and a.size and dense_channels_last(a) for a in arrays)
+        and arrays[0].dtype == np.float32
+    )
+
+
+@lowering("max_pool")
+def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Greatest element and its place, the first of ties; a NaN wins and stays."""
+    step = steps[0]
+    x, (y, place) = step.inputs[0], step.outputs
+    if not _simple(step, x, y, place):
+        return 0
+    n, c, h, width = x.shape
+    oh, ow = y.shape[2:]
+    (kh, kw), (sh, sw) = step.attrs["window"].kernel, step.attrs["window"].stride
+
+    def write(f: Function, thread: Val, count: Val, px: Val, py: Val, pi: Val) -> None:
+        b = f.b
+        first, last = f.share(n * oh, thread, count)
+        with f.loop(first, last, may_be_empty=True) as line:
+            image, row = b.sdiv(line.index, const(oh)), b.srem(line.index, const(oh))
+            source = f.at(px, (image, h * width * c), (row, sh * width * c))
+            with f.loop(0, ow) as q:
+                corner = f.at(source, (q.index, sw * c))
+                target = f.at(py, (line.index, ow * c), (q.index, c))
+                index = f.at(pi, (line.index, ow * c), (q.index, c))
+                with f.loop(0, c) as k:
+                    best = b.load(f.at(corner, (k.index, 1)))
+                    at: Val = ir.Constant(I16, 0)
+                    for tap in range(1, kh * kw):
+                        i, j = divmod(tap, kw)
+                        value = b.load(f.at(corner, (i, width * c), (j, c), (k.index, 1)))
+                        # Unordered: true where the value is a NaN; a NaN held is kept below.
+                        better = b.fcmp_unordered(">", value, best)
+                        held = b.fcmp_unordered("uno", best, best)
+                        better = b.and_(better, b.not_(held))
+                        best = b.select(better, value, best)
+                        at = b.select(better, ir.Constant(I16, tap), at)
+                    b.store(best, f.at(target, (k.index, 1)))
+                    b.store(at, f.at(index, (k.index, 1)))
+
+    w.kernel(
+        ("max-pool", x.shape, y.shape, kh, kw, sh, sw),
+        [x, y, place],
+        write,
+        [Use(x, False, None), Use(y, True, None), Use(place, True, None)],
+    )
+    return 1
+
+
+@lowering("max_pool_gradient")
+def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Each window's gradient to the place of its greatest element."""
+    step = steps[0]
+    (g, place), out = step.inputs, step.outputs[0]
+    if not _simple(step, out, place) or g.dtype != np.float32:
+        return 0
+    n, c, h, width = out.shape
+    oh, ow = g.shape[2:]
+    (kh, kw), (sh, sw) = step.attrs["window"].kernel, step.attrs["window"].stride
+    gs = tuple(s // 4 for s in g.strides)
+    apart = kh <= sh and kw <= sw
+
+    def write(f: Function, thread: Val, count: Val, pg: Val, pi: Val, po: Val) -> None:
+        b = f.b
+        first, last = f.share(n, thread, count)
+        with f.loop(first, last, may_be_empty=True) as image:
+            target = f.at(po, (image.index, h * width * c))
+            covered = apart and kh == sh and kw == sw and oh * sh == h and ow * sw == width
+            if not covered:
+                with f.loop(0, h * width * c) as i:
+                    b.store(f32(0.0), f.at(target, (i.index, 1)))
+            with f.loop(0, oh) as r, f.loop(0, ow) as q:
+                corner = f.at(target, (r.index, sh * width * c), (q.index, sw * c))
+                grad = f.at(pg, (image.index, gs[0]), (r.index, gs[2]), (q.index, gs[3]))
+                index = f.at(pi, (image.index, oh * ow * c), (r.index, ow * c), (q.index, c))
+                with f.loop(0, c) as k:
+                    value = b.load(f.at(grad, (k.index, gs[1])))
+                    at = b.load(f.at(index, (k.index, 1)))
+                    for tap in range(kh * kw):
+                        i, j = divmod(tap, kw)
+                        here = b.icmp_signed("==", at, ir.Constant(I16, tap))
+                        part = b.select(here, value, f32(0.0))
+                        spot = f.at(corner, (i, width * c), (j, c), (k.index, 1))
+                        if not apart:
+                            part = b.fadd(b.load(spot), part)
+                        b.store(part, spot)
+
+    w.kernel(
+        ("max-pool-gradient", out.shape, g.shape, gs, kh, kw, sh, sw),
+        [g, place, out],
+        write,
+        [Use(g, False, None), Use(place, False, None), Use(out, True, None)],
+    )
+    return 1
+
+
+@lowering("average_pool", "average_pool_gradient")
+def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Mean of each window, or its gradient spread evenly."""
+    step = steps[0]
+    forward = step.name == "average_pool"
+    large, small = (
+        (step.inputs[0], step.outputs[0]) if forward else (step.outputs[0], step.inputs[0])
+    )
+    if not _simple(step, large, small):
+        return 0
+    n, c, h, width = large.shape
+    oh, ow = small.shape[2:]
+    (kh, kw), (sh, sw) = step.attrs["window"].kernel, step.attrs["window"].stride
+    share = f32(1.0 / (kh * kw))
+
+    def write(f: Function, thread: Val, count: Val, pl: Val, ps: Val) -> None:
+        b = f.b
+        first, last = f.share(n, thread, count)
+        with f.loop(first, last, may_be_empty=True) as image:
+            big = f.at(pl, (image.index, h * width * c))
+            little = f.at(ps, (image.index, oh * ow * c))
+            if not forward:
+                with f.loop(0, h * width * c) as i:
+                    b.store(f32(0.0), f.at(big, (i.index, 1)))
+            with f.loop(0, oh) as r, f.loop(0, ow) as q:
+                corner = f.at(big, (r.index, sh * width * c), (q.index, sw * c))
+                spot = f.at(little, (r.index, ow * c), (q.index, c))
+                with f.loop(0, c) as k:
+                    taps = [
+                        f.at(corner, (i, width * c), (j, c), (k.index, 1))
+                        for i in range(kh)
+                        for j in range(kw)
+                    ]
+                    if forward:
+                        total = b.load(taps[0])
+                        for tap in taps[1:]:
+                            total = b.fadd(total, b.load(tap))
+                        b.store(b.fmul(total, share), f.at(spot, (k.index, 1)))
+                    else:
+                        part = b.fmul(b.load(f.at(spot, (k.index, 1))), share)
+                        for tap in taps:
+                            b.store(b.fadd(b.load(tap), part), tap)
+
+    w.kernel(
+        ("average-pool", forward, large.shape, small.shape, kh, kw, sh, sw),
+        [large, small],
+        write,
+        [Use(large, not forward, None), Use(small, forward, None)],
+    )
+    return 1

@@ -1,0 +1,183 @@
+"""Matrix products and convolutions from one register tile, for any strides and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from engine.native.emit import F32, I32, Axis, Function, Val, const, multiply_tile, zeros
+from engine.native.jit import Processor
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Rows and vectors of a register tile."""
+
+    rows: int
+    vectors: int
+
+
+def tile_for(cpu: Processor, rows: int, columns: int) -> Tile:
+    """The tile that keeps the multipliers busiest for a product of ``rows`` by ``columns``.
+
+    A turn of the sum costs one load a vector and one a row, and rows * vectors multiply-adds; the
+    accumulators, the vectors and one broadcast must fit the registers.
+    """
+    needed = -(-columns // cpu.lanes)
+    best, best_cost = Tile(1, 1), float("inf")
+    for vectors in range(1, min(needed, 4) + 1):
+        for r in range(1, min(rows, 16) + 1):
+            if r * vectors + vectors + 1 > cpu.registers:
+                break
+            column_tiles = -(-needed // vectors)
+            # Two multiply-adds and two loads a cycle, latency 4, and what a turn costs anyway.
+            turn = max(r * vectors / 2, (r + vectors) / 2, 4.0) + 1.5
+            rest = rows % r
+            tail = max(rest * vectors / 2, (rest + vectors) / 2, 4.0) + 1.5 if rest else 0.0
+            cost = (rows // r * turn + tail) * column_tiles
+            if cost < best_cost - 1e-9:
+                best, best_cost = Tile(r, vectors), cost
+    return best
+
+
+def tail_mask(f: Function, lanes: int, valid: int) -> Val:
+    """Mask vector whose first ``valid`` lanes are on."""
+    bits = [ir.Constant(ir.IntType(1), int(i < valid)) for i in range(lanes)]
+    return ir.Constant(ir.VectorType(ir.IntType(1), lanes), bits)
+
+
+def load_columns(f: Function, pointer: Val, lanes: int, valid: int) -> Val:
+    """A vector of ``valid`` floats; lanes beyond hold 0 and are not read from memory."""
+    if valid >= lanes:
+        return f.load_vector(pointer, lanes)
+    vector = ir.VectorType(F32, lanes)
+    kind = vector.as_pointer()
+    name = f"llvm.masked.load.v{lanes}f32.p0"
+    fn = f.module.globals.get(name)
+    if fn is None:
+        mask = ir.VectorType(ir.IntType(1), lanes)
+        fn = ir.Function(f.module, ir.FunctionType(vector, [kind, I32, mask, vector]), name)
+    place = f.b.bitcast(pointer, kind)
+    return f.b.call(fn, [place, ir.Constant(I32, 4), tail_mask(f, lanes, valid), zeros(lanes)])
+
+
+def store_columns(f: Function, value: Val, pointer: Val, lanes: int, valid: int) -> None:
+    """Store the first ``valid`` lanes."""
+    if valid >= lanes:
+        f.store_vector(value, pointer)
+        return
+    vector = ir.VectorType(F32, lanes)
+    kind = vector.as_pointer()
+    name = f"llvm.masked.store.v{lanes}f32.p0"
+    fn = f.module.globals.get(name)
+    if fn is None:
+        mask = ir.VectorType(ir.IntType(1), lanes)
+        signature = ir.FunctionType(ir.VoidType(), [vector, kind, I32, mask])
+        fn = ir.Function(f.module, signature, name)
+    place = f.b.bitcast(pointer, kind)
+    f.b.call(fn, [value, place, ir.Constant(I32, 4), tail_mask(f, lanes, valid)])
+
+
+def product_rows(
+    f: Function,
+    a: Val,
+    b: Val,
+    c: Val,
+    *,
+    first: Val,
+    last: Val,
+    total: int,
+    columns: int,
+    row_stride: int,
+    axes: Sequence[Axis],
+    out_stride: int,
+    tile: Tile,
+    lanes: int,
+    accumulate: bool = False,
+    bias: Val | None = None,
+    relu: bool = False,
+) -> None:
+    """``c[r, :columns] (+)= sum a[r, k] b[k, :columns]`` for rows ``first <= r < last``.
+
+    ``b`` and ``c`` are contiguous along the columns. ``first`` is a multiple of the tile's rows,
+    and so is ``last`` unless it is ``total``.
+    """
+    b_ = f.b
+    wide = tile.vectors * lanes
+    full_columns = columns // wide * wide
+    rest = columns - full_columns
+
+    def block(row: Val, rows: int, column: Val | int, vectors: int, valid_last: int) -> None:
+        pa = f.at(a, (row, row_stride))
+        pb = f.at(b, (column, 1))
+        pc = f.at(c, (row, out_stride), (column, 1))
+        valid = [lanes] * (vectors - 1) + [valid_last]
+        start = None
+        if accumulate:
+            start = [
+                load_columns(f, f.at(pc, (r, out_stride), (v * lanes, 1)), lanes, valid[v])
+                for r in range(rows)
+                for v in range(vectors)
+            ]
+        elif bias is not None:
+            offsets = f.at(bias, (column, 1))
+            once = [
+                load_columns(f, f.at(offsets, (v * lanes, 1)), lanes, valid[v])
+                for v in range(vectors)
+            ]
+            start = once * rows
+        acc = multiply_tile(
+            f,
+            pa,
+            pb,
+            rows=rows,
+            vectors=vectors,
+            lanes=lanes,
+            row_stride=row_stride,
+            axes=axes,
+            start=start,
+            load=lambda place, v: load_columns(f, place, lanes, valid[v]),
+        )
+        if relu:
+            acc = [_rectified(f, value, lanes) for value in acc]
+        for r in range(rows):
+            for v in range(vectors):
+                store_columns(
+                    f,
+                    acc[r * vectors + v],
+                    f.at(pc, (r, out_stride), (v * lanes, 1)),
+                    lanes,
+                    valid[v],
+                )
+
+    def all_rows(column: Val | int, vectors: int, valid_last: int) -> None:
+        rest_rows = total % tile.rows
+        whole = total - rest_rows
+        end = last
+        if rest_rows:
+            past = b_.icmp_signed(">", last, const(whole))
+            end = b_.select(past, const(whole), last)
+        if whole:
+            with f.loop(first, end, tile.rows, may_be_empty=True) as rows:
+                block(rows.index, tile.rows, column, vectors, valid_last)
+        if rest_rows:
+            mine = b_.and_(
+                b_.icmp_signed("==", last, const(total)), b_.icmp_signed("<", first, last)
+            )
+            with b_.if_then(mine):
+                block(const(whole), rest_rows, column, vectors, valid_last)
+
+    if full_columns:
+        with f.loop(0, full_columns, wide) as cols:
+            all_rows(cols.index, tile.vectors, lanes)
+    if rest:
+        vectors = -(-rest // lanes)
+        all_rows(full_columns, vectors, rest - (vectors - 1) * lanes)
+
+
+def _rectified(f: Function, value: Val, lanes: int) -> Val:
+    """0 where negative; a NaN stays."""
+    nothing = zeros(lanes)
+    return f.b.select(f.b.fcmp_ordered("<", value, nothing), nothing, value)

@@ -1,0 +1,81 @@
+"""Generated scalar functions against float64."""
+
+import ctypes
+
+import numpy as np
+import pytest
+from llvmlite import ir
+
+from engine.native import mathfn
+from engine.native.emit import F32_P, I64, Function
+from engine.native.jit import compile_module
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """Each function over an array, by name."""
+    module = ir.Module("functions")
+    names = ("exp", "log", "sigmoid", "tanh", "erf")
+    for name in names:
+        f = Function(module, name, [F32_P, F32_P, I64])
+        x, y, n = f.args
+        with f.loop(0, n) as i:
+            value = getattr(mathfn, name)(f, f.b.load(f.at(x, (i.index, 1))))
+            f.b.store(value, f.at(y, (i.index, 1)))
+        f.b.ret_void()
+    library = compile_module(module)
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+    entries = {name: kind(library.address(name)) for name in names}
+
+    def run(name, x):
+        y = np.empty_like(x)
+        entries[name](x.ctypes.data, y.ctypes.data, x.size)
+        return y
+
+    run.library = library
+    return run
+
+
+def _erf(x):
+    import math
+
+    return np.array([math.erf(v) for v in x])
+
+
+REFERENCES = {
+    "exp": (np.exp, -100.0, 88.0, 5e-7),
+    "log": (np.log, 1e-30, 1e30, 3e-7),
+    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), -80.0, 80.0, 5e-7),
+    "tanh": (np.tanh, -12.0, 12.0, 5e-7),
+    "erf": (_erf, -6.0, 6.0, 1e-6),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_function_is_right_to_float32_rounding(compiled, name):
+    reference, low, high, tolerance = REFERENCES[name]
+    rng = np.random.default_rng(3)
+    x = np.concatenate([rng.uniform(low, high, 20_000), rng.uniform(max(low, -1e-3), 1e-3, 99)])
+    x = np.abs(x).astype(np.float32) if name == "log" else x.astype(np.float32)
+    expected = reference(x.astype(np.float64))
+    np.testing.assert_allclose(compiled(name, x), expected, rtol=tolerance, atol=tolerance * 1e-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "expected"),
+    [
+        ("exp", [-np.inf, -200.0, 0.0, 200.0, np.inf], [0.0, 0.0, 1.0, np.inf, np.inf]),
+        ("log", [0.0, 1.0, np.inf, -1.0], [-np.inf, 0.0, np.inf, np.nan]),
+        ("sigmoid", [-np.inf, -1e4, 0.0, 1e4, np.inf], [0.0, 0.0, 0.5, 1.0, 1.0]),
+        ("tanh", [-np.inf, -50.0, 0.0, 50.0, np.inf], [-1.0, -1.0, 0.0, 1.0, 1.0]),
+        ("erf", [-np.inf, -9.0, 0.0, 9.0, np.inf], [-1.0, -1.0, 0.0, 1.0, 1.0]),
+    ],
+)
+def test_extreme_inputs_give_what_numpy_gives(compiled, name, x, expected):
+    found = compiled(name, np.array(x, np.float32))
+    np.testing.assert_allclose(found, np.array(expected, np.float32), rtol=1e-6, atol=1e-37)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_nan_stays_nan(compiled, name):
+    assert np.isnan(compiled(name, np.full(3, np.nan, np.float32))).all()
