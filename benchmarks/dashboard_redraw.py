@@ -21,7 +21,7 @@ from benchmarks.measure import Measure
 from graphstudio.nodes.types import Message
 from graphstudio.ui.dashboard.plot import MetricPlot
 from graphstudio.ui.dashboard.run_data import LEARNING_RATE, RunData
-from graphstudio.ui.dashboard.runs_list import OVERLAY_COLORS
+from graphstudio.ui.dashboard.run_shelf import OVERLAY_COLORS
 from graphstudio.ui.theme import Theme
 
 METRICS = ("loss", "accuracy", "f1", LEARNING_RATE)

@@ -39,7 +39,8 @@ def child_environment() -> QProcessEnvironment:
 class CommandProcess(QObject):
     """Runs one command of this program with ``--json``, away from the window.
 
-    Exactly one of ``done`` and ``failed`` is emitted for each ``start``, unless it is cancelled.
+    ``command`` takes the place of the program itself. Exactly one of ``done`` and ``failed`` is
+    emitted for each ``start``, unless it is cancelled.
     """
 
     progress = Signal(str)
@@ -65,7 +66,7 @@ class CommandProcess(QObject):
         self.cancel()
         self._out.clear()
         self._err = ""
-        program, *rest = self._command or program_command(*arguments)
+        program, *rest = [*(self._command or program_command()), *arguments]
         process = self._process = QProcess(self)
         process.setProcessEnvironment(child_environment())
         process.readyReadStandardOutput.connect(self._read_out)

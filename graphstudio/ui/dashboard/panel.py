@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -19,8 +19,6 @@ from PySide6.QtWidgets import (
 )
 
 from graphstudio.i18n import tr
-from graphstudio.nodes.types import Message
-from graphstudio.services.runs import Run, list_runs
 from graphstudio.training.messages import (
     EpochEnd,
     Evaluated,
@@ -32,24 +30,16 @@ from graphstudio.training.messages import (
 )
 from graphstudio.ui.dashboard import formats
 from graphstudio.ui.dashboard.banner import FailureBanner
-from graphstudio.ui.dashboard.confusion import ConfusionView, evaluation_texts
-from graphstudio.ui.dashboard.empty_state import EmptyState
+from graphstudio.ui.dashboard.confusion import ConfusionView
+from graphstudio.ui.dashboard.curves_page import CurvesPage
 from graphstudio.ui.dashboard.header import Header
 from graphstudio.ui.dashboard.log_pane import LogPane
-from graphstudio.ui.dashboard.plot import MetricPlot
-from graphstudio.ui.dashboard.plot_grid import PlotGrid
-from graphstudio.ui.dashboard.run_data import (
-    AXES,
-    LEARNING_RATE,
-    LOSS,
-    THROUGHPUT,
-    TRAIN,
-    VALIDATION,
-    RunData,
-)
-from graphstudio.ui.dashboard.runs_list import OVERLAY_COLORS, RunRow, RunsList
-from graphstudio.ui.dashboard.status import StatusStrip
-from graphstudio.ui.dashboard.stored_runs import load_run, read_evaluation, run_title, write_csv
+from graphstudio.ui.dashboard.run_data import AXES, LEARNING_RATE, LOSS, THROUGHPUT, RunData
+from graphstudio.ui.dashboard.run_shelf import RunShelf
+from graphstudio.ui.dashboard.runs_list import RunRow, RunsList
+from graphstudio.ui.dashboard.status import STATES, StatusStrip
+from graphstudio.ui.dashboard.stored_runs import load_run, run_title, write_csv
+from graphstudio.ui.dashboard.texts import evaluation_texts
 from graphstudio.ui.icons import icon
 from graphstudio.ui.project import Project
 from graphstudio.ui.style import set_role
@@ -78,18 +68,17 @@ class DashboardPanel(QWidget):
         self.setObjectName("dashboard")
         self._bridge, self._theme = bridge, theme
         self._project: Project | None = None
-        self._live: RunData | None = None
-        self._front: RunData | None = None
-        self._loaded: dict[str, RunData] = {}
-        self._stored: dict[str, Run] = {}
-        self._overlays: list[str] = []
-        self._loading: set[str] = set()
-        self._plots: dict[str, MetricPlot] = {}
+        self.shelf = RunShelf(self)
+        self.shelf.smoothing = DEFAULT_SMOOTHING
         self._dirty = False
         self._step: StepMetrics | None = None
         self._build()
         self._timer = QTimer(self, singleShot=True, interval=REDRAW_MS)
         self._timer.timeout.connect(self.redraw)
+        self.shelf.front_changed.connect(self._show_front)
+        self.shelf.drawn_changed.connect(self._show_curves)
+        self.shelf.listed.connect(self._list_runs)
+        self.shelf.unreadable.connect(self._say)
         theme.changed.connect(self._dress)
         self._dress()
         self.retranslate()
@@ -161,21 +150,16 @@ class DashboardPanel(QWidget):
             ),
         )  # fmt: skip
 
-        self.grid = PlotGrid()
-        self._empty = EmptyState("chart", theme)
-        self._empty.setObjectName("dashboardEmpty")
-        self._curves = QStackedWidget()
-        self._curves.addWidget(self._empty)
-        self._curves.addWidget(self.grid)
+        self.curves = CurvesPage(theme)
         self.runs = RunsList(theme)
-        self.runs.front_chosen.connect(self.show_in_front)
-        self.runs.overlay_changed.connect(self._on_overlay)
+        self.runs.front_chosen.connect(self.shelf.show_in_front)
+        self.runs.overlay_changed.connect(self.shelf.set_overlay)
         self.runs.export_asked.connect(self._ask_csv_of)
         self._runs_button.toggled.connect(self._show_runs_list)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.setObjectName("dashboardSplitter")
         splitter.addWidget(self.runs)
-        splitter.addWidget(self._curves)
+        splitter.addWidget(self.curves)
         splitter.setStretchFactor(1, 1)
         splitter.setSizes([236, 900])
         splitter.setHandleWidth(1)
@@ -213,16 +197,15 @@ class DashboardPanel(QWidget):
         self._runs_button.setAccessibleName(tr("Show the list of runs"))
         self._show_invitation()
         self._on_smoothing_shown()
-        for part in (self.status, self.banner, self.runs, self.confusion, self.log):
+        parts = (self.status, self.banner, self.runs, self.curves, self.confusion, self.log)
+        for part in parts:
             part.retranslate()
-        for plot in self._plots.values():
-            plot.retranslate()
-        self._list_runs()
+        self.shelf.forget_details()
 
     def _show_invitation(self) -> None:
         if self._bridge.state != "idle":
             return
-        self._empty.set_texts(
+        self.curves.empty.set_texts(
             tr("Press Train (F5) to see curves here"),
             tr("Loss and accuracy are drawn while the model learns."),
         )
@@ -241,184 +224,78 @@ class DashboardPanel(QWidget):
         self._project = project
         if project is not None:
             project.path_changed.connect(self.refresh_runs)
-        if self._bridge.run_dir == "" or self._live is None or self._live.status != "running":
-            self._live = self._front = None
-            self._loaded.clear()
-            self._overlays.clear()
-            self.banner.hide()
-            self.status.set_state("idle")
-            self.status.clear()
-            self.confusion.show_evaluation(None)
-        self.refresh_runs()
-        self._show_runs()
+        path = project.path if project is not None else None
+        self.shelf.open(path, known=project is not None)
 
     def refresh_runs(self) -> None:
         """Read the list of the project's runs again."""
-        path = self._project.path if self._project is not None else None
-        found = list_runs(path) if self._project is not None else []
-        self._stored = {run.path.name: run for run in found}
-        self._list_runs()
+        if self._project is not None:
+            self.shelf.refresh(path=self._project.path)
 
     @property
     def front(self) -> RunData | None:
         """The run whose status, evaluation and main curves are shown."""
-        return self._front
+        return self.shelf.front
 
     def show_in_front(self, run_id: str) -> None:
         """Put a run of the list in front, reading it from its folder if need be."""
-        if self._live is not None and run_id == self._live.id:
-            self._bring(self._live)
-        elif run_id in self._loaded:
-            self._bring(self._loaded[run_id])
-        else:
-            self._load(run_id)
+        self.shelf.show_in_front(run_id)
 
-    def _bring(self, run: RunData) -> None:
-        if run.id in self._overlays:
-            self._overlays.remove(run.id)
-        self._front = run
-        run.color = ""
+    def _show_front(self) -> None:
+        """Status and evaluation of the run in front."""
         self.banner.hide()
+        self.status.clear()
+        run = self.shelf.front
+        if run is None:
+            self.status.set_state("idle")
+            self.confusion.show_evaluation(None)
+            return
         evaluations = list(run.evaluations.values())
         self.confusion.show_evaluation(evaluations[-1] if evaluations else None)
-        self.status.clear()
         self.status.set_length(run.epochs, run.num_steps)
-        self.status.set_state(self._state_of(run))
+        self.status.set_state(self._bridge.state if run.status == "running" else run.status)
         self._show_place(run)
-        self._show_runs()
 
-    def _state_of(self, run: RunData) -> str:
-        return self._bridge.state if run.status == "running" else run.status
-
-    def _on_overlay(self, run_id: str, on: bool) -> None:
-        if self._front is not None and run_id == self._front.id:
-            self._list_runs()  # the run in front is always drawn
-            return
-        if on and run_id not in self._overlays:
-            self._overlays.append(run_id)
-            if run_id not in self._loaded and (self._live is None or self._live.id != run_id):
-                self._load(run_id, front=False)
-                return
-        elif not on and run_id in self._overlays:
-            self._overlays.remove(run_id)
-        self._show_runs()
-
-    def _load(self, run_id: str, *, front: bool = True) -> None:
-        run = self._stored.get(run_id)
-        if run is None or run_id in self._loading:
-            return
-        self._loading.add(run_id)
-        job = _Job(run, front)
-        job.told.done.connect(self._on_loaded)
-        QThreadPool.globalInstance().start(job)
-
-    def _on_loaded(self, run_id: str, front: bool, loaded: object) -> None:
-        self._loading.discard(run_id)
-        if run_id not in self._stored:
-            return  # another project was opened meanwhile
-        if isinstance(loaded, Exception):
-            if run_id in self._overlays:
-                self._overlays.remove(run_id)
-            text = tr("The log of run {run} cannot be read: {reason}", run=run_title(run_id),
-                      reason=str(loaded))  # fmt: skip
-            self.log.event_line(text)
-            self.status_message.emit(text)
-            self._list_runs()
-            return
-        loaded.smooth(self._weight())
-        self._loaded[run_id] = loaded
-        if front:
-            self._bring(loaded)
-        else:
-            self._show_runs()
-
-    def _shown(self) -> list[RunData]:
-        """The runs that are drawn, the one in front last."""
-        known = dict(self._loaded)
-        if self._live is not None:
-            known[self._live.id] = self._live
-        runs = [known[i] for i in self._overlays if i in known and known[i] is not self._front]
-        taken = {run.color for run in runs}
-        free = [c for c in OVERLAY_COLORS if c not in taken] or list(OVERLAY_COLORS)
-        for run in runs:
-            if not run.color:
-                run.color = free.pop(0) if free else OVERLAY_COLORS[len(run.id) % 8]
-        return [*runs, self._front] if self._front is not None else runs
-
-    def _show_runs(self) -> None:
-        """Make the plots that the shown runs need, and give them their runs."""
-        runs = self._shown()
-        wanted = list(dict.fromkeys(q for run in reversed(runs) for q in quantities(run)))
-        wanted.sort(key=_rank)
-        if list(self._plots) != wanted:
-            for name in [n for n in self._plots if n not in wanted]:
-                plot = self._plots.pop(name)
-                plot.hide()
-                plot.deleteLater()
-            self._plots = {n: self._plots.get(n) or self._make_plot(n) for n in wanted}
-            self.grid.set_plots(list(self._plots.values()))
-        for plot in self._plots.values():
-            plot.set_runs(runs)
-        self._curves.setCurrentIndex(1 if wanted else 0)
-        self._csv.setEnabled(self._front is not None and len(self._front.step_axes) > 0)
+    def _show_curves(self) -> None:
+        """Plots of the runs that are drawn, and their marks in the list."""
+        self.curves.set_runs(self.shelf.drawn())
+        front = self.shelf.front
+        self._csv.setEnabled(front is not None and len(front.step_axes) > 0)
         self._list_runs()
 
-    def _make_plot(self, name: str) -> MetricPlot:
-        number = formats.rate if name in (LEARNING_RATE, THROUGHPUT) else formats.short
-        token = "curve_rate" if name in (LEARNING_RATE, THROUGHPUT) else "curve_train"
-        plot = MetricPlot(name, quantity_title(name), self._theme, number=number, token=token)
-        plot.set_axis(self.axis.currentData())
-        plot.hovered.connect(self._on_hover)
-        return plot
-
-    def _on_hover(self, x: object) -> None:
-        for plot in self._plots.values():
-            plot.show_at(x)
-
     def _list_runs(self) -> None:
+        shelf, live = self.shelf, self.shelf.live
         rows = []
-        live = self._live
-        if live is not None and live.id not in self._stored:
-            rows.append(RunRow(live.id, live.title, self._row_state(live), ""))
-        for name, run in self._stored.items():
-            if live is not None and name == live.id:
-                rows.append(
-                    RunRow(name, live.title, self._row_state(live), _detail(run), str(run.path))
-                )
-                continue
-            state = run.info.status if run.info.status in _STATES else "died"
-            rows.append(RunRow(name, run_title(name), state, _detail(run), str(run.path)))
-        shown = {run.id: run.color for run in self._shown()}
-        front = self._front.id if self._front is not None else ""
-        if front in shown:
-            shown[front] = self._theme.tokens.curve_train
-        for name in self._overlays:
-            shown.setdefault(name, "")
-        self.runs.set_rows(rows, front, shown)
+        if live is not None and live.id not in shelf.stored:
+            rows.append(RunRow(live.id, live.title, live.status, ""))
+        for name, run in shelf.stored.items():
+            state = live.status if live is not None and name == live.id else run.info.status
+            state = state if state in STATES else "died"
+            rows.append(RunRow(name, run_title(name), state, shelf.detail(run), str(run.path)))
+        shown = {run.id: run.color or self._theme.tokens.curve_train for run in shelf.drawn()}
+        for name in shelf.overlays:
+            shown.setdefault(name, "")  # still being read
+        self.runs.set_rows(rows, shelf.front.id if shelf.front is not None else "", shown)
 
-    def _row_state(self, live: RunData) -> str:
-        return "running" if live.status == "running" else live.status
+    def _say(self, text: str) -> None:
+        self.log.event_line(text)
+        self.status_message.emit(text)
 
     # -- what the bridge tells ------------------------------------------------------------------
 
     def _on_begun(self, run_dir: str) -> None:
-        name = Path(run_dir).name
-        if self._live is not None:
-            self._loaded[self._live.id] = self._live
-        self._live = RunData(name, run_title(name), smoothing=self._weight())
         self._step = None
-        self.banner.hide()
         self.log.event_line(tr("Run started"))
-        self._bring(self._live)
-        self._empty.set_texts(tr("The run is being prepared"), "")
+        self.shelf.begin(Path(run_dir).name)
+        self.curves.empty.set_texts(tr("The run is being prepared"), "")
         if self.tabs.currentIndex() == CONFUSION:
             self.tabs.setCurrentIndex(CURVES)
 
     def _on_state(self, state: str) -> None:
-        if self._live is None:
+        if self.shelf.live is None:
             return
-        self._live.pause(state == PAUSED)
-        if self._front is self._live and state in (PREPARING, RUNNING, PAUSED, STOPPING):
+        self.shelf.live.pause(state == PAUSED)
+        if self._live_in_front and state in (PREPARING, RUNNING, PAUSED, STOPPING):
             self.status.set_state(state)
         if state == PAUSED:
             self.log.event_line(tr("Paused"))
@@ -430,14 +307,14 @@ class DashboardPanel(QWidget):
 
     def _on_preparing(self, message: Preparing) -> None:
         self.log.event_line(message.what)
-        self._empty.set_texts(tr("The run is being prepared"), message.what)
-        if self._front is self._live and self._live is not None:
+        self.curves.empty.set_texts(tr("The run is being prepared"), message.what)
+        if self._live_in_front:
             self.status.set_state(self._bridge.state, message.what)
 
     def _on_started(self, message: Started) -> None:
-        if self._live is None:
+        if self.shelf.live is None:
             return
-        self._live.begin(message)
+        self.shelf.live.begin(message)
         self.log.event_line(
             tr(
                 "{epochs} epochs of {steps} steps, {samples} training samples, "
@@ -447,22 +324,22 @@ class DashboardPanel(QWidget):
                 parameters=formats.count(message.num_parameters),
             )
         )  # fmt: skip
-        if self._front is self._live:
-            self.status.set_length(message.epochs, self._live.num_steps)
+        if self._live_in_front:
+            self.status.set_length(message.epochs, self.shelf.live.num_steps)
             self.status.set_state(self._bridge.state)
         self.refresh_runs()
 
     def _on_steps(self, message: StepMetrics) -> None:
-        if self._live is None:
+        if self.shelf.live is None:
             return
-        self._live.add_steps(message)
+        self.shelf.live.add_steps(message)
         self._step = message
         self._note_change()
 
     def _on_epoch(self, message: EpochEnd) -> None:
-        if self._live is None:
+        if self.shelf.live is None:
             return
-        self._live.add_epoch(message)
+        self.shelf.live.add_epoch(message)
         parts = [f"{tr('loss')} {formats.short(message.train.get(LOSS, float('nan')))}"]
         if LOSS in message.validation:
             parts.append(f"{tr('validation')} {formats.short(message.validation[LOSS])}")
@@ -472,18 +349,18 @@ class DashboardPanel(QWidget):
         self._note_change()
 
     def _on_evaluated(self, message: Evaluated) -> None:
-        if self._live is None:
+        if self.shelf.live is None:
             return
-        self._live.evaluations[message.split] = message
+        self.shelf.live.evaluations[message.split] = message
         texts = ", ".join(f"{name} {value}" for name, value in evaluation_texts(message))
         self.log.event_line(tr("Held-out evaluation: {values}", values=texts))
-        if self._front is self._live:
+        if self._live_in_front:
             self.confusion.show_evaluation(message)
 
     def _on_finished(self, message: Finished) -> None:
-        if self._live is None:
+        if self.shelf.live is None:
             return
-        self._live.status = message.status
+        self.shelf.live.status = message.status
         done = tr("Completed") if message.status == "completed" else tr("Stopped")
         self.log.event_line(
             tr("{done} after {epochs} epochs, {time}", done=done, epochs=message.epochs,
@@ -492,25 +369,29 @@ class DashboardPanel(QWidget):
         self._end()
 
     def _on_failed(self, message: Failed) -> None:
-        if self._live is None:
+        if self.shelf.live is None:
             return
-        self._live.status = "failed"
+        self.shelf.live.status = "failed"
         self.log.event_line(message.message)
         if message.hint:
             self.log.event_line(message.hint)
-        if self._front is not self._live:
-            self._bring(self._live)
+        if not self._live_in_front:
+            self.shelf.show_in_front(self.shelf.live.id)
         self._end()
         self.banner.show_failure(message)
 
     def _end(self) -> None:
         """The last drawing of a run: axes end where the data ends."""
-        if self._live is not None and self._front is self._live:
-            self.status.set_state(self._live.status)
+        if self._live_in_front:
+            self.status.set_state(self.shelf.live.status)
         self._dirty = True
         self.redraw()
         self.log.flush()
         self.refresh_runs()
+
+    @property
+    def _live_in_front(self) -> bool:
+        return self.shelf.live is not None and self.shelf.front is self.shelf.live
 
     # -- drawing --------------------------------------------------------------------------------
 
@@ -524,18 +405,14 @@ class DashboardPanel(QWidget):
         if not self._dirty or not self.isVisible():
             return
         self._dirty = False
-        live = self._live
+        live = self.shelf.live
         if live is None:
             return
-        if any(name not in self._plots for name in quantities(live)) or any(
-            plot.missing(live) for plot in self._plots.values()
-        ):
-            self._show_runs()
+        if self.curves.lacks(live):
+            self._show_curves()
         elif self.tabs.currentIndex() == CURVES:
-            for plot in self._plots.values():
-                if not plot.visibleRegion().isEmpty():
-                    plot.refresh()
-        if self._front is live:
+            self.curves.refresh()
+        if self._live_in_front:
             self._show_place(live)
 
     def _show_place(self, run: RunData) -> None:
@@ -545,7 +422,7 @@ class DashboardPanel(QWidget):
         self.status.set_progress(epoch, run.last_step)
         rate = run.step_tracks[LEARNING_RATE].last if LEARNING_RATE in run.step_tracks else 0.0
         elapsed = float(run.step_axes["time"][-1])
-        if run is self._live and run.status == "running" and self._step is not None:
+        if run is self.shelf.live and run.status == "running" and self._step is not None:
             left, speed = self._step.time_left_s, self._step.samples_per_s
         else:
             left = float("nan")
@@ -568,27 +445,22 @@ class DashboardPanel(QWidget):
     def _on_tab(self, index: int) -> None:
         self._pages.setCurrentIndex(index)
         self._header.set_tools_shown(index == CURVES)
-        for plot in self._plots.values():
-            plot.refresh()
+        if index == CURVES:
+            self.curves.refresh()
 
     def _weight(self) -> float:
         return self.smoothing.value() / 100.0
 
     def _on_smoothing(self) -> None:
         self._on_smoothing_shown()
-        for run in self._shown():
-            run.smooth(self._weight())
-        for run in self._loaded.values():
-            run.smooth(self._weight())
-        for plot in self._plots.values():
-            plot.invalidate()
+        self.shelf.smooth(self._weight())
+        self.curves.invalidate()
 
     def _on_smoothing_shown(self) -> None:
         self._smoothing_value.setText(f"{self._weight():.2f}")
 
     def _on_axis(self) -> None:
-        for plot in self._plots.values():
-            plot.set_axis(self.axis.currentData())
+        self.curves.set_axis(self.axis.currentData())
 
     # -- CSV ------------------------------------------------------------------------------------
 
@@ -597,10 +469,8 @@ class DashboardPanel(QWidget):
         try:
             count = write_csv(run, path)
         except OSError as error:
-            text = tr("{file} cannot be written: {reason}", file=path.name,
-                      reason=error.strerror or str(error))  # fmt: skip
-            self.status_message.emit(text)
-            self.log.event_line(text)
+            reason = error.strerror or str(error)
+            self._say(tr("{file} cannot be written: {reason}", file=path.name, reason=reason))
             return False
         self.status_message.emit(
             tr("{count} rows written to {file}", count=formats.count(count), file=path.name)
@@ -608,18 +478,16 @@ class DashboardPanel(QWidget):
         return True
 
     def _ask_csv(self) -> None:
-        if self._front is not None:
-            self._ask_csv_for(self._front)
+        if self.shelf.front is not None:
+            self._ask_csv_for(self.shelf.front)
 
     def _ask_csv_of(self, run_id: str) -> None:
-        run = self._loaded.get(run_id)
-        if run is None and self._live is not None and self._live.id == run_id:
-            run = self._live
-        if run is None and run_id in self._stored:
+        run = self.shelf.known(run_id)
+        if run is None and run_id in self.shelf.stored:
             try:
-                run = load_run(self._stored[run_id])
+                run = load_run(self.shelf.stored[run_id])
             except (OSError, ValueError) as error:
-                self.status_message.emit(str(error))
+                self._say(str(error))
         if run is not None:
             self._ask_csv_for(run)
 
@@ -629,70 +497,3 @@ class DashboardPanel(QWidget):
         )
         if name:
             self.export_csv(run, Path(name))
-
-
-class _Told(QObject):
-    done = Signal(str, bool, object)
-
-
-class _Job(QRunnable):
-    """Reads a run away from the window; ``done`` arrives in the window's thread."""
-
-    def __init__(self, run: Run, front: bool) -> None:
-        super().__init__()
-        self.told = _Told()
-        self._run, self._front = run, front
-
-    def run(self) -> None:
-        try:
-            loaded: object = load_run(self._run)
-        except (OSError, ValueError) as error:
-            loaded = error
-        self.told.done.emit(self._run.path.name, self._front, loaded)
-
-
-_STATES = ("running", "completed", "stopped", "failed", "died")
-_ORDER = {LOSS: 0, "accuracy": 1, LEARNING_RATE: 8, THROUGHPUT: 9}
-
-
-def quantities(run: RunData) -> list[str]:
-    """What a run has curves of. A lone loss that equals the total is not shown twice."""
-    names = list(run.step_tracks)
-    names += [n for part, n in run.epoch_tracks if part in (TRAIN, VALIDATION) and n not in names]
-    total = run.step_tracks.get(LOSS)
-    return [n for n in dict.fromkeys(names) if n == LOSS or not _same(run, n, total)]
-
-
-def _same(run: RunData, name: str, total) -> bool:
-    track = run.step_tracks.get(name)
-    if track is None or total is None or not len(total):
-        return False
-    ours, theirs = track.drawn.values[:64], total.drawn.values[:64]
-    return bool((ours == theirs).all())
-
-
-def _rank(name: str) -> tuple[int, str]:
-    if "accuracy" in name:
-        return (1, name)
-    return (_ORDER.get(name, 5), name)
-
-
-def quantity_title(name: str) -> Message:
-    """Title of a plot; names of the project's own metrics are shown as they are."""
-    known = {
-        LOSS: Message("Loss"),
-        "accuracy": Message("Accuracy"),
-        LEARNING_RATE: Message("Learning rate"),
-        THROUGHPUT: Message("Samples/s"),
-    }
-    return known.get(name) or Message("{name}", {"name": name.replace("_", " ").capitalize()})
-
-
-def _detail(run: Run) -> str:
-    parts = []
-    evaluation = read_evaluation(run.path)
-    if evaluation is not None:
-        parts += [value for name, value in evaluation_texts(evaluation)[:1]]
-    if run.info.epochs:
-        parts.append(tr("{count} epochs", count=run.info.epochs))
-    return " · ".join(parts)

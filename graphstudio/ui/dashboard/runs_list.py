@@ -34,11 +34,6 @@ from graphstudio.ui.theme import Theme
 
 ROW_HEIGHT = 44
 BOX = 18
-OVERLAY_COLORS = (
-    "#d0568c", "#2a9d8f", "#9b6ef3", "#6a9c2f", "#d9772f", "#3f8efc", "#b8860b", "#8a8f98",
-)  # fmt: skip
-"""Mid tones, told apart on a dark and on a light ground."""
-
 _ID, _STATUS, _DETAIL, _COLOR, _FRONT = (Qt.ItemDataRole.UserRole + i for i in range(5))
 
 

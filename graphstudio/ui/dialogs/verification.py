@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from graphstudio.cli.verify import LIMITS
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.ui.dashboard.axis import PlotArea
@@ -39,6 +38,7 @@ ABOUT = {
 }
 INSTALL = 'pip install "graphstudio[exports]"'
 """Brings all three; part of what verify says, in any language, where one is missing."""
+COMPARED = ("outputs", "loss", "gradients")
 CURVE_COLORS = {"pytorch": "#d0568c", "tensorflow": "#d9772f", "keras": "#2a9d8f"}
 
 
@@ -46,11 +46,9 @@ def verdict_of(numbers: Mapping[str, Any]) -> str:
     """``same``, ``differ``, ``missing`` (framework not installed) or ``error``."""
     if error := numbers.get("error"):
         return "missing" if INSTALL in str(error) else "error"
-    values = [numbers.get(name) for name in LIMITS]
-    if not all(isinstance(v, int | float) for v in values):
+    if not all(isinstance(numbers.get(name), int | float) for name in COMPARED):
         return "error"
-    held = all(v <= limit for v, limit in zip(values, LIMITS.values(), strict=True))
-    return "same" if held else "differ"
+    return "same" if numbers.get("ok") is True else "differ"
 
 
 class TargetRow(QFrame):
@@ -132,7 +130,7 @@ class TargetRow(QFrame):
                     "loss": tr("loss"),
                     "gradients": tr("gradients"),
                 }
-                parts = (f"{names[k]} {_tiny(float(numbers[k]))}" for k in LIMITS)
+                parts = (f"{names[k]} {_tiny(float(numbers[k]))}" for k in COMPARED)
                 detail = tr("largest relative difference: {parts}", parts=", ".join(parts))
                 text = tr("same numbers") if same else tr("the numbers differ")
                 self._show(*(("ok", text, "ok") if same else ("error", text, "error")), detail)

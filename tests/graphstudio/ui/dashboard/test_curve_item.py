@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QImage
 
 from graphstudio.ui.dashboard.curve_item import CurveItem
-from graphstudio.ui.dashboard.plot import _View
+from graphstudio.ui.dashboard.plot_view import View
 from graphstudio.ui.dashboard.pyramid import MinMaxPyramid
 
 WIDTH, HEIGHT = 640, 300
@@ -20,7 +20,7 @@ class Stage:
 
     def __init__(self, qtbot, x, pyramid: MinMaxPyramid, *, log: bool = False, **options) -> None:
         self.widget = pg.GraphicsView(background="k")
-        self.view = _View()
+        self.view = View()
         self.widget.setCentralItem(self.view)
         qtbot.addWidget(self.widget)
         self.item = CurveItem(lambda: x, lambda: pyramid, **options)

@@ -70,16 +70,16 @@ def test_a_live_run_is_shown_as_it_goes(panel, bridge, tmp_path, qtbot):
     for first in range(1, 101, 20):
         bridge.stepped.emit(step_metrics(first, 20))
     bridge.epoch_ended.emit(epoch_end(1))
-    qtbot.waitUntil(lambda: list(panel._plots) != [])
+    qtbot.waitUntil(lambda: list(panel.curves.plots) != [])
     settle(panel)
-    assert list(panel._plots) == ["loss", "accuracy", "learning_rate", "samples_per_s"]
+    assert list(panel.curves.plots) == ["loss", "accuracy", "learning_rate", "samples_per_s"]
     assert label(panel, "runState") == "Running"
     assert label(panel, "runProgressText") == "epoch 2 of 4 · step 100 of 200"
     assert panel.status.bar.value() == 500
     assert panel.status.left.value.text() == "0:12"
     assert panel.status.speed.value.text() == "4,321"
     assert panel.status.learning_rate.value.text() == "0.001"
-    loss = panel._plots["loss"]
+    loss = panel.curves.plots["loss"]
     assert [e.text for e in loss.legend.entries] == ["train", "validation"]
     assert loss.legend.entries[1].value == "0.6000"
 
@@ -89,7 +89,7 @@ def test_redraws_are_at_most_twenty_a_second(panel, bridge, tmp_path, qtbot):
     bridge.stepped.emit(step_metrics(1, 1))
     settle(panel)
     drawn = []
-    plot = panel._plots["loss"]
+    plot = panel.curves.plots["loss"]
     refresh, plot.refresh = plot.refresh, lambda: (drawn.append(1), refresh())
     for step in range(2, 402):
         bridge.stepped.emit(step_metrics(step, 1))
@@ -104,7 +104,7 @@ def test_nothing_is_drawn_while_it_cannot_be_seen(panel, bridge, tmp_path):
     settle(panel)
     panel.hide()
     drawn = []
-    plot = panel._plots["loss"]
+    plot = panel.curves.plots["loss"]
     refresh, plot.refresh = plot.refresh, lambda: (drawn.append(1), refresh())
     bridge.stepped.emit(step_metrics(11, 10))
     panel.redraw()
@@ -130,7 +130,7 @@ def test_the_end_of_a_run_is_shown(panel, bridge, saved, tmp_path):
     log = panel.log.toPlainText()
     for part in ("Run started", "Loading data", "4 epochs of 50 steps", "Accuracy 92.22 %"):
         assert part in log
-    (x0, x1), _ = panel._plots["loss"].view.viewRange()
+    (x0, x1), _ = panel.curves.plots["loss"].view.viewRange()
     assert x0 == 0.0
     assert 200 <= x1 <= 205
 
@@ -168,7 +168,7 @@ def test_past_runs_are_listed_and_brought_to_the_front(panel, saved, qtbot):
     assert label(panel, "runState") == "Stopped"
     assert label(panel, "runProgressText") == "epoch 3 of 3 · step 150 of 150"
     assert panel.confusion.evaluated == evaluated()
-    assert "samples_per_s" not in panel._plots
+    assert "samples_per_s" not in panel.curves.plots
 
 
 def test_runs_are_laid_over_each_other_and_taken_off_again(panel, saved, qtbot):
@@ -179,9 +179,9 @@ def test_runs_are_laid_over_each_other_and_taken_off_again(panel, saved, qtbot):
     qtbot.waitUntil(lambda: panel.front is not None)
     panel.runs.set_checked(FIRST, True)
     qtbot.waitUntil(
-        lambda: len(panel._plots["loss"].legend.entries) == 2 and FIRST in panel._loaded
+        lambda: len(panel.curves.plots["loss"].legend.entries) == 2 and FIRST in panel.shelf.loaded
     )
-    loss = panel._plots["loss"]
+    loss = panel.curves.plots["loss"]
     assert len(loss._curves) == 4
     colors = {e.color.name() for e in loss.legend.entries}
     assert len(colors) == 2
@@ -201,7 +201,7 @@ def test_the_box_and_the_row_of_a_run_are_two_things(panel, saved, qtbot):
     rect = view.visualRect(view.model().index(1, 0))
     box = QPoint(rect.left() + 16, rect.center().y())
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=box)
-    qtbot.waitUntil(lambda: FIRST in panel._loaded)
+    qtbot.waitUntil(lambda: FIRST in panel.shelf.loaded)
     assert panel.front.id == SECOND
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=rect.center())
     qtbot.waitUntil(lambda: panel.front.id == FIRST)
@@ -239,7 +239,7 @@ def test_the_x_axis_can_be_step_epoch_or_time(panel, bridge, tmp_path, axis, end
     bridge.epoch_ended.emit(epoch_end(2))
     settle(panel)
     panel.axis.setCurrentIndex(panel.axis.findData(axis))
-    (low, high), _ = panel._plots["loss"].view.viewRange()
+    (low, high), _ = panel.curves.plots["loss"].view.viewRange()
     assert low == 0.0
     assert end <= high <= 1.2 * end
 
@@ -249,8 +249,8 @@ def test_crosshair_names_the_values_at_the_pointer_in_all_plots(panel, bridge, t
     bridge.stepped.emit(step_metrics(1, 100))
     settle(panel)
     panel.smoothing.setValue(0)
-    panel._plots["accuracy"].hovered.emit(49.6)
-    loss = panel._plots["loss"]
+    panel.curves.plots["accuracy"].hovered.emit(49.6)
+    loss = panel.curves.plots["loss"]
     assert loss.legend.entries[0].value == "0.2828"
     assert loss._where.text() == "step 50"
     loss.hovered.emit(None)
@@ -261,7 +261,7 @@ def test_wheel_zooms_and_double_click_resets(panel, bridge, tmp_path, qtbot):
     begin(bridge, tmp_path / "demo.runs" / FIRST)
     bridge.stepped.emit(step_metrics(1, 100))
     settle(panel)
-    plot = panel._plots["loss"]
+    plot = panel.curves.plots["loss"]
     before = plot.view.viewRange()
     viewport = plot.plot.viewport()
     center = QPointF(viewport.rect().center())
@@ -286,7 +286,7 @@ def test_log_scale_keeps_all_positive_values_in_view(panel, bridge, tmp_path):
     begin(bridge, tmp_path / "demo.runs" / FIRST)
     bridge.stepped.emit(step_metrics(1, 100))
     settle(panel)
-    plot = panel._plots["loss"]
+    plot = panel.curves.plots["loss"]
     plot.set_log(True)
     _, (low, high) = plot.view.viewRange()
     assert 10**low <= 0.2 <= 2.0 <= 10**high
@@ -300,7 +300,7 @@ def test_a_click_in_the_legend_hides_a_curve_and_it_stays_hidden(panel, bridge, 
     begin(bridge, tmp_path / "demo.runs" / FIRST)
     bridge.stepped.emit(step_metrics(1, 100))
     settle(panel)
-    plot = panel._plots["loss"]
+    plot = panel.curves.plots["loss"]
     qtbot.mouseClick(plot.legend, Qt.MouseButton.LeftButton, pos=plot.legend._rects[0].center())
     assert not plot._curves[0].main.isVisible()
     bridge.epoch_ended.emit(epoch_end(1))
