@@ -12,7 +12,9 @@ MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_WIRES = 400_000
 MAX_STRING = 1_000_000
-MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_FILE_BYTES = 32 * 1024 * 1024
+MAX_VALUES = 4_000_000
+"""Counted before parsing: three bytes of text (``[],``) can cost seventy of memory."""
 MAX_PROBLEMS = 100
 """A broken file is described by its first problems; more would not help."""
 
@@ -38,6 +40,16 @@ def parse_json(text: str) -> Any:
         For malformed text, NaN or infinity, a field named twice, too deep nesting, too long or
         unwritable strings.
     """
+    num_values = text.count(",") + text.count("[") + text.count("{")
+    if num_values > MAX_VALUES:
+        raise FormatError(
+            [
+                Message(
+                    "the file holds {count} values, more than the {limit} that a project may have",
+                    {"count": num_values, "limit": MAX_VALUES},
+                )
+            ]
+        )
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except _DuplicateKeyError as error:

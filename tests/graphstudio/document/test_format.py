@@ -237,6 +237,7 @@ def test_a_missing_main_graph_is_reported():
         ('{"format": 1, "' + "a" * 1_000_001 + '": 1}', "1000001 characters"),
         ('{"format": ' + "9" * 400 + "}", "newer version"),
         ("PK\x03\x04", "not valid JSON"),
+        ("[" + "[]," * 2_000_001 + "0]", "more than the 4000000"),
     ],
 )
 def test_texts_that_are_no_projects_are_refused_with_a_sentence(text, what):
