@@ -27,13 +27,14 @@ from graphstudio.exporters.writer import Bracket, Tree, Writer, call, literal
 from graphstudio.ir.graph import Graph
 from graphstudio.nodes.emit import Call, Emitted
 
-_INITS = {
-    "zeros": "nn.init.zeros_({0})",
-    "ones": "nn.init.ones_({0})",
-    "glorot_uniform": "nn.init.xavier_uniform_({0})",
-    "glorot_normal": "nn.init.xavier_normal_({0})",
-    "he_uniform": 'nn.init.kaiming_uniform_({0}, nonlinearity="relu")',
-    "he_normal": 'nn.init.kaiming_normal_({0}, nonlinearity="relu")',
+_RELU: Mapping[str, Tree] = {"nonlinearity": '"relu"'}
+_INITS: Mapping[str, tuple[str, Mapping[str, Tree]]] = {
+    "zeros": ("nn.init.zeros_", {}),
+    "ones": ("nn.init.ones_", {}),
+    "glorot_uniform": ("nn.init.xavier_uniform_", {}),
+    "glorot_normal": ("nn.init.xavier_normal_", {}),
+    "he_uniform": ("nn.init.kaiming_uniform_", _RELU),
+    "he_normal": ("nn.init.kaiming_normal_", _RELU),
 }
 
 
@@ -126,7 +127,8 @@ def _initialisers(layer: Layer) -> list[Tree]:
             continue
         if stored.init == "zeros" and any(s.init == "ones" for _, s in layer.inits):
             continue
-        lines.append(_INITS[stored.init].replace("{0}", f"self.{layer.name}.{variable}"))
+        function, options = _INITS[stored.init]
+        lines.append(call(function, [f"self.{layer.name}.{variable}"], options))
     return lines
 
 

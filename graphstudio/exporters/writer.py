@@ -101,15 +101,19 @@ def broken(tree: Tree, name_of: Namer, indent: int, *, tail: str = "") -> list[s
     if len(pad) + len(line) + len(tail) <= WIDTH:
         return [pad + line + tail]
     parts: Sequence[Tree] = _spread(tree)
-    first = next((i for i, p in enumerate(parts) if isinstance(p, Bracket) and p.items), None)
-    if first is None:
+    places = [i for i, p in enumerate(parts) if isinstance(p, Bracket) and p.items]
+    if not places:
         return [pad + line + tail]
+    # The last bracket before which all fits on the line, as Black and ruff choose it.
+    heads = {i: f"{pad}{flat(tuple(parts[:i]), name_of)}(" for i in places}
+    first = next((i for i in reversed(places) if len(heads[i]) <= WIDTH), places[0])
     bracket = parts[first]
     assert isinstance(bracket, Bracket)
     before = flat(tuple(parts[:first]), name_of) + bracket.left
     after = bracket.right + flat(tuple(parts[first + 1 :]), name_of) + tail
     joined = ", ".join(flat(item, name_of) for item in bracket.items)
-    if indent + 4 + len(joined) <= WIDTH and not bracket.single and bracket.left != "{":
+    called = before[:-1][-1:].isalnum() or before[:-1][-1:] in ("_", "]", ")")
+    if bracket.left == "(" and called and indent + 4 + len(joined) <= WIDTH:
         return [pad + before, f"{pad}    {joined}", pad + after]
     inner: list[str] = []
     for item in bracket.items:

@@ -45,12 +45,23 @@ def load_data() -> dict[str, dict[str, np.ndarray]]:
 
 @dataclass(frozen=True)
 class Graphs:
-    """Makes checked graphs from rows of (label, type, parameters, labels of the inputs)."""
+    """Makes checked graphs from rows of (id, type, parameters, ids of the inputs).
+
+    The label of a node is its id, unless ``labels`` says otherwise.
+    """
 
     loader: str = LOADER
 
-    def document(self, rows: Sequence[Row], training: Training | None = None) -> Document:
-        nodes = {r[0]: Node(id=r[0], type=r[1], label=r[0], params=r[2]) for r in rows}
+    def document(
+        self,
+        rows: Sequence[Row],
+        training: Training | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Document:
+        named = labels or {}
+        nodes = {
+            r[0]: Node(id=r[0], type=r[1], label=named.get(r[0], r[0]), params=r[2]) for r in rows
+        }
         wires = {}
         for label, type_id, params, inputs in rows:
             spec, problems = build(catalog()[type_id], params)
@@ -72,7 +83,11 @@ class Graphs:
         )
 
     def graph(
-        self, rows: Sequence[Row], training: Training | None = None, name: str = "model"
+        self,
+        rows: Sequence[Row],
+        training: Training | None = None,
+        name: str = "model",
+        labels: Mapping[str, str] | None = None,
     ) -> Graph:
         fields: dict[str, DataField] = {}
         for _, type_id, params, _ in rows:
@@ -80,7 +95,7 @@ class Graphs:
             if spec is not None and spec.role in ("input", "target"):
                 field = str(getattr(spec, "field"))  # noqa: B009
                 fields[field] = DataField(field, spec.infer())
-        document = self.document(rows, training)
+        document = self.document(rows, training, labels)
         return Checker(document, lambda _: (tuple(fields.values()), None)).freeze(name)
 
     def chain(
