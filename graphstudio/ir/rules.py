@@ -37,6 +37,15 @@ def project_problems(document: Document, data: DataView, states: States) -> Iter
                 {"size": document.training.batch_size},
             ),
         )
+    elif document.training.batch_size == 1 and any(
+        s.record.type == "layer.batch_norm" for s in states.values()
+    ):
+        yield _project(
+            "batch-of-one",
+            Message("a batch of one sample has no variance for BatchNorm to work with"),
+            Message("Choose a larger batch size."),
+            severity="warning",
+        )
 
 
 def _phase_problems(phase: Phase, states: States) -> Iterator[Diagnostic]:

@@ -264,6 +264,16 @@ def test_the_training_specification_is_checked(phase, code):
     assert d.codes("error") == [code]
 
 
+def test_a_batch_of_one_before_batch_norm_is_a_warning():
+    d, ids = classifier()
+    d.add("layer.batch_norm", after=ids["dense"])
+    training = dataclasses.replace(d.document.training, batch_size=1)
+    d.follow(d.history.push("training", [SetTraining(training)]))
+    assert "batch-of-one" in d.codes("warning")
+    d.follow(d.history.undo())
+    assert "batch-of-one" not in d.codes()
+
+
 def test_several_phases_are_not_supported_yet():
     d, _ = classifier()
     training = dataclasses.replace(d.document.training, phases=(Phase(), Phase(name="b")))
