@@ -23,7 +23,9 @@ from graphstudio.ui.theme import Theme
 LAYOUT_VERSION = 1
 """Raise it when docks come, go or move: an older layout is then not restored."""
 
-LEFT_WIDTH, RIGHT_WIDTH, BOTTOM_HEIGHT = 216, 344, 280
+LEFT_WIDTH, RIGHT_WIDTH, BOTTOM_HEIGHT = 216, 344, 300
+BOTTOM_SHARE = 0.33
+"""The panels below take at least this share of a tall window."""
 WIDE = 1800
 """Width of a window in pixels from which training and code stand side by side."""
 
@@ -177,7 +179,8 @@ def arrange(window: QMainWindow, docks: dict[str, Dock]) -> None:
     window.resizeDocks(
         [docks["palette"], docks["inspector"]], [LEFT_WIDTH, RIGHT_WIDTH], horizontal
     )
-    window.resizeDocks([docks["training"], docks["code"]], [BOTTOM_HEIGHT] * 2, vertical)
+    height = max(BOTTOM_HEIGHT, round(window.height() * BOTTOM_SHARE))
+    window.resizeDocks([docks["training"], docks["code"]], [height] * 2, vertical)
     if wide:
         room = window.width() - RIGHT_WIDTH
         halves = [round(room * 0.56), round(room * 0.44)]

@@ -216,5 +216,6 @@ def set_property(widget: QWidget, name: str, value: object) -> None:
     """Set a property that the style sheet asks for, and have it read again."""
     if widget.property(name) != value:
         widget.setProperty(name, value)
-        widget.style().unpolish(widget)
-        widget.style().polish(widget)
+        if widget.testAttribute(Qt.WidgetAttribute.WA_WState_Polished):
+            widget.style().unpolish(widget)
+            widget.style().polish(widget)

@@ -84,7 +84,6 @@ class NodePage(QWidget):
             column.addWidget(section)
         column.addStretch(1)
         theme.changed.connect(self._recolor)
-        self.retranslate()
 
     @property
     def name_field(self) -> LineEdit:

@@ -148,7 +148,6 @@ class ProjectPage(QWidget):
             lambda: self.download_requested.emit(project.document.data.source)
         )
         project.path_changed.connect(self.show_project)
-        self.retranslate()
 
     def show_project(self) -> None:
         """Show data, training and totals as they are now."""

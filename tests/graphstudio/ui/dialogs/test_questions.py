@@ -1,0 +1,66 @@
+"""The real questions: buttons, answers, and Esc that never loses work."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from graphstudio.nodes.types import Message
+from graphstudio.ui.dialogs.questions import ProblemList, Questions
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
+
+
+@pytest.fixture
+def questions(window, theme):
+    return Questions(window, theme)
+
+
+def answer(qtbot, ask, press):
+    """What a question returns when the button with this text is pressed, or Esc."""
+
+    def act() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        if press == "Esc":
+            qtbot.keyClick(box, Qt.Key.Key_Escape)
+        else:
+            next(b for b in box.buttons() if b.text() == press).click()
+
+    QTimer.singleShot(20, act)
+    return ask()
+
+
+@pytest.mark.parametrize(
+    ("press", "result"),
+    [("Save", "save"), ("Don't save", "discard"), ("Cancel", "cancel"), ("Esc", "cancel")],
+)
+def test_unsaved_work(questions, qtbot, press, result):
+    assert answer(qtbot, lambda: questions.unsaved("x"), press) == result
+
+
+@pytest.mark.parametrize(
+    ("press", "result"), [("Overwrite", "overwrite"), ("Save as…", "save as"), ("Esc", "cancel")]
+)
+def test_a_file_changed_by_others(questions, qtbot, press, result):
+    assert answer(qtbot, lambda: questions.overwrite_changed("x"), press) == result
+
+
+@pytest.mark.parametrize(
+    ("press", "result"), [("Recover", "recover"), ("Discard", "discard"), ("Esc", "later")]
+)
+def test_recovery(questions, qtbot, press, result):
+    assert answer(qtbot, lambda: questions.recover("x", "today"), press) == result
+
+
+@pytest.mark.parametrize(("press", "result"), [("Stop training", True), ("Esc", False)])
+def test_stopping_a_run(questions, qtbot, press, result):
+    assert answer(qtbot, questions.stop_training, press) is result
+
+
+def test_problems_are_listed_as_plain_text(qtbot, theme):
+    problems = [Message("<b>{x}</b> is missing", {"x": "a"}), Message("second")]
+    dialog = ProblemList("'x' cannot be opened", problems, theme)
+    qtbot.addWidget(dialog)
+    assert dialog.list.toPlainText().splitlines() == ["•  <b>a</b> is missing", "•  second"]
