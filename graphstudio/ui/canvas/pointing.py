@@ -13,9 +13,12 @@ from graphstudio.ui.canvas.gestures.place import Place
 if TYPE_CHECKING:
     from graphstudio.ui.canvas.view import GraphView
 
-_EDGE = 26
+_EDGE = 20
 """Width of the strip along the border in which a drag scrolls the view."""
-_FASTEST = 30
+_PATIENCE = 20
+"""Ticks that the pointer must rest there first: it may only be aiming at something near."""
+_FASTEST = 14
+"""Pixels a tick."""
 
 
 class GestureStack:
@@ -28,6 +31,7 @@ class GestureStack:
         self._painted = QRect()
         self.pointer: QPoint | None = None
         """Where the pointer is in the view; None while it is elsewhere."""
+        self._waited = 0
         self._scrolling = QTimer(view, interval=16)
         self._scrolling.timeout.connect(self._auto_scroll)
 
@@ -113,8 +117,10 @@ class GestureStack:
         area, p = self._view.viewport().rect(), self.pointer
         dx = max(0, _EDGE - p.x()) - max(0, p.x() - (area.right() - _EDGE))
         dy = max(0, _EDGE - p.y()) - max(0, p.y() - (area.bottom() - _EDGE))
-        if dx or dy:
-            self._view.pan_by(_limited(dx // 2), _limited(dy // 2))
+        aiming = not (dx or dy) or self._stack[-1].aims
+        self._waited = 0 if aiming else self._waited + 1
+        if self._waited > _PATIENCE:
+            self._view.pan_by(_limited(dx), _limited(dy))
             self._view.viewport().update()
             self.move_again(self._view.held_modifiers)
 

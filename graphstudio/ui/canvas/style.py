@@ -188,7 +188,7 @@ class CanvasStyle:
 
 
 def tinted_svg(parts: tuple[str, ...], size: int, color: QColor) -> QPixmap | None:
-    """A single-colour SVG of the resources, ``size`` pixels square, in ``color``; None if absent."""
+    """A one-colour SVG of the resources, ``size`` pixels square, in ``color``; None if absent."""
     try:
         path = resource(*parts)
     except FileNotFoundError:

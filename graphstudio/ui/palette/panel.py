@@ -72,7 +72,7 @@ class PaletteTree(QTreeWidget):
         drag = QDrag(self)
         drag.setMimeData(self.mimeData([item]))
         drag.setPixmap(self._picture(entry))
-        drag.setHotSpot(QPoint(int(CHIP / 2), int(CHIP / 2)))
+        drag.setHotSpot(QPoint(-12, -14))  # below the pointer: the canvas shows a ghost there
         drag.exec(Qt.DropAction.CopyAction)
 
     def _picture(self, entry: Entry) -> QPixmap:

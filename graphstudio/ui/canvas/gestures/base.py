@@ -55,6 +55,11 @@ class Gesture:
             self.dragging = delta.manhattanLength() >= DRAG_DISTANCE
         return self.dragging
 
+    @property
+    def aims(self) -> bool:
+        """True while the pointer is on something to drop on; the view then keeps still."""
+        return False
+
     def press(self, pointer: Pointer) -> bool:
         """A further press while the gesture lasts; True ends the gesture."""
         return False

@@ -87,6 +87,10 @@ class Connect(Gesture):
             self.scene.wires[key].update()
         self.view.viewport().update()
 
+    @property
+    def aims(self) -> bool:
+        return self._hover is not None
+
     # -- following the pointer -----------------------------------------------------------------
 
     def move(self, pointer: Pointer) -> None:

@@ -105,6 +105,10 @@ class Move(Gesture):
             self._target = found
             self.view.viewport().update()
 
+    @property
+    def aims(self) -> bool:
+        return self._target is not None
+
     def release(self, pointer: Pointer) -> bool:
         if not self.dragging:
             self._click()

@@ -12,7 +12,7 @@ CTRL, SHIFT, ALT = (
     Qt.KeyboardModifier.AltModifier,
 )
 MIDDLE, RIGHT = Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton
-EMPTY = QPointF(300, 200)
+EMPTY = QPointF(300, 250)
 
 
 # -- selecting -----------------------------------------------------------------------------------
@@ -38,7 +38,7 @@ def test_click_on_one_of_many_selected_leaves_only_that_one(hand, model, at):
 def test_rubber_band_replaces_adds_and_toggles(hand, model):
     hand.drag(QPointF(290, -30), QPointF(620, 60))
     assert model.project.selection == {model["conv"], model["relu"]}
-    hand.drag(QPointF(-30, 280), QPointF(20, 420), modifiers=SHIFT)
+    hand.drag(QPointF(-60, 280), QPointF(20, 420), modifiers=SHIFT)
     assert model.project.selection == {model["conv"], model["relu"], model["flatten"]}
     hand.drag(QPointF(590, -30), QPointF(820, 60), modifiers=CTRL)
     assert model.project.selection == {model["conv"], model["flatten"]}
@@ -254,8 +254,8 @@ def test_ctrl_drag_moves_all_wires_of_an_output(hand, model, at):
 def test_alt_click_disconnects_port_and_wire(hand, view, model, at):
     hand.click(at("relu", "x"), modifiers=ALT)
     assert ("conv", "y", "relu", "x") not in model.wires()
-    middle = view.graph_scene.wires[model["dense"], "x"].points()[10]
-    hand.click(QPointF(*middle), modifiers=ALT)
+    path = view.graph_scene.wires[model["dense"], "x"].path
+    hand.click(path.pointAtPercent(0.5), modifiers=ALT)
     assert ("flatten", "y", "dense", "x") not in model.wires()
 
 
@@ -400,6 +400,18 @@ def test_panning_in_the_middle_of_a_wire_keeps_the_wire(hand, view, model, at):
     assert ("relu", "y", "add", "a") in model.wires()
 
 
+def test_a_wire_that_runs_back_goes_between_the_rows(view, model):
+    """From the end of one row to the start of the next: around the nodes, not through them."""
+    wire = view.graph_scene.wires[model["flatten"], "x"]
+    for name, item in view.graph_scene.nodes.items():
+        inner = item.body_rect().adjusted(2, 2, -2, -2)
+        samples = (wire.path.pointAtPercent(i / 200) for i in range(201))
+        assert not any(inner.contains(p) for p in samples), name
+    assert wire.path.pointAtPercent(0.5).y() == pytest.approx(200)
+    view.graph_scene.place_labels(5.0)
+    assert wire.label_rect.center().y() == pytest.approx(200, abs=1)
+
+
 # -- frames --------------------------------------------------------------------------------------
 
 
@@ -417,15 +429,15 @@ def test_frame_moves_its_nodes_and_resizes(hand, view, model, at):
     assert model.position("conv") == (300, 0)
     assert view.graph_scene.frames[frame_id].body_rect() == rect
 
-    corner = rect.bottomRight()
-    hand.drag(corner, corner + QPointF(40, 60))
+    corner = rect.bottomLeft()
+    hand.drag(corner, corner + QPointF(-40, 60))
     assert model.graph.frames[frame_id].rect[2:] == (
         pytest.approx(rect.width() + 40, abs=20),
         pytest.approx(rect.height() + 60, abs=20),
     )
     before = model.text()
-    corner = view.graph_scene.frames[frame_id].body_rect().bottomRight()
-    hand.drag(corner, corner + QPointF(80, 80), drop=False)
+    corner = view.graph_scene.frames[frame_id].body_rect().bottomLeft()
+    hand.drag(corner, corner + QPointF(-80, 80), drop=False)
     hand.key(Qt.Key.Key_Escape)
     hand.release(corner)
     assert model.text() == before
@@ -470,7 +482,7 @@ def test_double_click_on_empty_searches_there(hand, view, model):
 
 
 def test_double_click_on_a_wire_inserts_there(hand, view, model):
-    hand.double_click(QPointF(*view.graph_scene.wires[model["relu"], "x"].points()[3]))
+    hand.double_click(view.graph_scene.wires[model["relu"], "x"].path.pointAtPercent(0.3))
     hand.type("batchnorm", view.search.line)
     hand.key(Qt.Key.Key_Return, target=view.search.line)
     (new,) = model.new_nodes()
@@ -525,3 +537,26 @@ def test_hover_lights_up_the_wires_and_explains(hand, view, model, at):
     hand.move(EMPTY)
     assert not view.graph_scene.wires[model["relu"], "x"].hovered
     assert not view.hovering.card.isVisible()
+
+
+def test_a_drag_resting_at_the_edge_scrolls_but_a_short_visit_does_not(
+    hand, view, model, at, qtbot
+):
+    before = view.mapToScene(0, 0)
+    edge = view.mapToScene(view.viewport().width() // 2, view.viewport().height() - 4)
+    hand.drag(at("dense"), edge, drop=False)
+    qtbot.wait(60)
+    assert view.mapToScene(0, 0) == before
+    qtbot.waitUntil(lambda: view.mapToScene(0, 0).y() > before.y() + 100)
+    hand.key(Qt.Key.Key_Escape)
+    assert model.position("dense") == (300, 300)
+
+
+def test_the_view_keeps_still_while_a_wire_aims_at_a_port_near_the_edge(hand, view, at, qtbot):
+    goal = at("add", "a")
+    view.center_on(goal - QPointF(0, view.viewport().height() / 2 - 8))
+    before = view.mapToScene(0, 0)
+    hand.drag(at("relu", "y", output=True), goal, drop=False)
+    qtbot.wait(700)
+    assert view.mapToScene(0, 0) == before
+    hand.key(Qt.Key.Key_Escape)
