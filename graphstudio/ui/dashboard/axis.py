@@ -69,13 +69,13 @@ class Axis(pg.AxisItem):
         span = maximum - minimum
         if not span > 0 or not math.isfinite(span):
             return []
-        wanted = max(2.0, size / (80.0 if self.orientation == "bottom" else 38.0))
+        wanted = max(2.0, size / (65.0 if self.orientation == "bottom" else 36.0))
         rough = span / wanted
         if self.kind == "time":
             spacing = next((s for s in _TIME_SPACINGS if s >= rough), rough)
             return [(float(spacing), 0.0)]
         power = 10.0 ** math.floor(math.log10(rough))
-        spacing = next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= rough * (1 - 1e-9))
+        spacing = next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= 0.9 * rough)
         if self.kind == "count" or self.logMode:
             spacing = max(1.0, spacing)
         return [(spacing, 0.0)]

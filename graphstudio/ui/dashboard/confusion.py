@@ -147,6 +147,7 @@ class ConfusionView(QWidget):
     def _show_tiles(self) -> None:
         while (item := self._tiles.takeAt(0)) is not None:
             if item.widget() is not None:
+                item.widget().hide()  # it lives until the event loop is back
                 item.widget().deleteLater()
         evaluated = self._evaluated
         if evaluated is None:

@@ -20,6 +20,7 @@ Counts = NDArray[np.int64]
 MIN_CELL, MAX_CELL = 14, 46
 """Side of a cell in pixels: it takes what room there is, and scrolls below the least."""
 MEASURE_WIDTH = 64
+LEAST_POINTS = 6.5
 MAX_NAME = 130
 
 
@@ -134,10 +135,12 @@ class Matrix(QWidget):
 
     def _cell_font(self) -> QFont:
         """The font, smaller where a row is lower than one of its lines."""
+        metrics = self.fontMetrics()
+        _left, _top, wide, high = self._cells()
+        most = "100" if self._shares else str(int(self._counts.max(initial=0)))
+        fit = min(high / metrics.height(), (wide - 2) / metrics.horizontalAdvance(most), 1.0)
         font = QFont(self.font())
-        high, line = self._cells()[3], self.fontMetrics().height()
-        if high < line:
-            font.setPointSizeF(max(6.5, font.pointSizeF() * high / line))
+        font.setPointSizeF(max(LEAST_POINTS, font.pointSizeF() * fit))
         return font
 
     # -- painting -------------------------------------------------------------------------------
@@ -147,14 +150,15 @@ class Matrix(QWidget):
             return
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
-            painter.setFont(self._cell_font())
             self._paint_names(painter)
-            self._paint_cells(painter)
             self._paint_measures(painter)
+            self._paint_cells(painter)
 
     def _paint_cells(self, painter: QPainter) -> None:
         tokens = self._theme.tokens
         x, y, wide, high = self._cells()
+        painter.setFont(self._cell_font())
+        legible = painter.fontMetrics()
         counts, shares = self._counts, self._row_shares()
         wrong = counts.copy()
         np.fill_diagonal(wrong, 0)
@@ -173,8 +177,9 @@ class Matrix(QWidget):
                 painter.fillRect(rect.adjusted(0, 0, -1, -1), QColor(color))
                 if counts[row, column] or right:
                     painter.setPen(QColor(self._ink(color)))
-                    text = self._cell_text(row, column, wide)
-                    painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
+                    text = self._cell_text(row, column)
+                    if legible.horizontalAdvance(text) <= wide:
+                        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(tokens.color("border"), 1))
         count = len(self._names)
@@ -246,14 +251,12 @@ class Matrix(QWidget):
         options = (tokens.text, dark, bright)
         return max(options, key=lambda c: contrast(c, background))
 
-    def _cell_text(self, row: int, column: int, side: int) -> str:
+    def _cell_text(self, row: int, column: int) -> str:
         if self._shares:
             share = 100 * self._row_shares()[row, column]
             text = f"{share:.0f}" if share >= 9.95 or share == 0 else f"{share:.1f}"
         else:
             text = str(int(self._counts[row, column]))
-        if self.fontMetrics().horizontalAdvance(text) > side - 2:
-            return "…"
         return text
 
     def _row_shares(self) -> NDArray[np.float64]:

@@ -57,10 +57,9 @@ class RunControls(QWidget):
         self._epochs = QSpinBox()
         self._epochs.setObjectName("epochs_field")
         self._epochs.setRange(1, MAX_EPOCHS)
-        self._epochs.setProperty("plain", True)  # the style sheet hides the arrows then
         self._epochs.setKeyboardTracking(False)
         self._epochs.setFixedWidth(
-            self._epochs.fontMetrics().horizontalAdvance(str(MAX_EPOCHS)) + 24
+            self._epochs.fontMetrics().horizontalAdvance(str(MAX_EPOCHS)) + 34
         )
         self._epochs.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._epochs.valueChanged.connect(self._set_epochs)

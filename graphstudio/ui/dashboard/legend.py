@@ -39,6 +39,7 @@ class Legend(QWidget):
         self._theme = theme
         self._entries: list[Entry] = []
         self._rects: list[QRect] = []
+        self._widest = ""
         self._current = -1
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -51,7 +52,9 @@ class Legend(QWidget):
     def entries(self) -> list[Entry]:
         return self._entries
 
-    def set_entries(self, entries: list[Entry]) -> None:
+    def set_entries(self, entries: list[Entry], *, widest: str = "0.0000e−00") -> None:
+        """Show these; ``widest`` is the longest value, so that entries keep their places."""
+        self._widest = widest
         hidden = {e.key for e in self._entries if not e.shown}
         for entry in entries:
             entry.shown = entry.key not in hidden
@@ -169,8 +172,7 @@ class Legend(QWidget):
 
     def _layout(self, width: int) -> list[QRect]:
         metrics = self.fontMetrics()
-        # Room for the widest value, so that entries do not move while numbers change.
-        value = metrics.horizontalAdvance("0.0000e−00") + GAP
+        value = metrics.horizontalAdvance(self._widest) + GAP
         rects, x, y = [], 0, 0
         for entry in self._entries:
             wide = SWATCH + GAP + metrics.horizontalAdvance(self._elided(entry)) + value + SPACE

@@ -156,7 +156,8 @@ class MetricPlot(QFrame):
                 Entry(c.key, self._name_of(c), QColor(), marked=c.part == VALIDATION)
                 for c in self._curves
             ]
-        self.legend.set_entries(entries)
+        widest = "0.0000e−00 / 0.0000" if self._several else "0.0000e−00"
+        self.legend.set_entries(entries, widest=widest)
         for curve in self._curves:  # what was hidden in the legend stays so
             for item in curve.items():
                 item.setVisible(self._is_shown(curve))

@@ -71,6 +71,8 @@ class PlotGrid(QScrollArea):
 def columns_for(count: int, width: int, height: int) -> int:
     """Columns in which ``count`` plots fit best into an area."""
     most = max(1, min(count, width // LEAST_WIDTH))
+    if most == 3 and count == 4:
+        most = 2  # one plot alone in the second row looks forgotten
     for columns in range(min(2, most), most + 1):
         rows = -(-count // columns)
         if rows * LEAST_HEIGHT <= height and (width / columns) / (height / rows) < 4.0:

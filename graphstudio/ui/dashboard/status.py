@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from graphstudio.i18n import render, tr
@@ -57,6 +58,27 @@ class Figure(QWidget):
             self.setAccessibleName(f"{self.caption.text()}: {text}")
 
 
+class ElidedLabel(QLabel):
+    """One line of text that ends in dots where the room ends; the tool tip has the whole."""
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self.setToolTip(text)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(20, super().minimumSizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        mode = Qt.TextElideMode.ElideRight
+        with QPainter(self) as painter:
+            shown = self.fontMetrics().elidedText(self.text(), mode, self.width())
+            flags = Qt.AlignmentFlag.AlignVCenter.value
+            palette, role = self.palette(), self.foregroundRole()
+            self.style().drawItemText(
+                painter, self.rect(), flags, palette, self.isEnabled(), shown, role
+            )
+
+
 class StatusStrip(QFrame):
     """State, progress bar and four figures in one row."""
 
@@ -72,7 +94,7 @@ class StatusStrip(QFrame):
         self._text.setObjectName("runState")
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         set_role(self._text, "heading")
-        self._place = QLabel()
+        self._place = ElidedLabel()
         self._place.setObjectName("runProgressText")
         self._place.setTextFormat(Qt.TextFormat.PlainText)
         set_role(self._place, "dim")

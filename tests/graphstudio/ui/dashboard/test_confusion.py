@@ -103,7 +103,7 @@ def test_cells_are_painted_stronger_the_more_they_hold(qtbot, theme):
 def test_shares_sum_to_a_hundred_a_row(qtbot, theme):
     made = view(qtbot, theme, evaluated())
     made.findChild(object, "rowShares").click()
-    texts = [made.matrix._cell_text(0, c, 60) for c in range(3)]
+    texts = [made.matrix._cell_text(0, c) for c in range(3)]
     assert texts == ["93", "6.7", "0"]
 
 
