@@ -30,7 +30,7 @@ PORT_REACH = 13.0
 MARGIN = 8.0
 """Room around the body for ports, badge and the glow of the selection."""
 MIN_WIDTH, MAX_WIDTH = 180, 300
-SMALL_TEXT_ZOOM = 0.62
+SMALL_TEXT_ZOOM = 0.58
 """Below it icon, port labels and footer are left out: nobody can read them, all pay for them."""
 
 _SEVERITIES = ("error", "warning", "blocked")

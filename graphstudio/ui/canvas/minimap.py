@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from graphstudio.ui.canvas.view import GraphView
 
 _MARGIN = 10.0
+_NEARLY_ALL = 0.9
+"""Share of the graph's area in view from which the minimap would tell nothing."""
 
 
 class Minimap(QWidget):
@@ -49,17 +51,18 @@ class Minimap(QWidget):
         self.view_moved()
 
     def view_moved(self) -> None:
-        """Show the part now in view; hide while that is everything."""
+        """Show the part now in view; hide while that is nearly everything."""
         content = self._view.graph_scene.content_rect()
-        needed = not content.isEmpty() and not self._view.visible_rect().contains(content)
-        self.setVisible(self.wanted and needed)
+        seen = self._view.visible_rect().intersected(content)
+        share = seen.width() * seen.height() / max(content.width() * content.height(), 1.0)
+        self.setVisible(self.wanted and not content.isEmpty() and share < _NEARLY_ALL)
         self.update()
 
     def put_in_corner(self) -> None:
         """Take the lower right corner of the view, smaller in a small view."""
         size, view = self.sizeHint(), self._view
-        if view.width() < 3 * size.width() or view.height() < 3 * size.height():
-            size = size / 1.5
+        if view.width() < 5 * size.width() or view.height() < 5 * size.height():
+            size = size / 1.4
         self.setGeometry(
             view.width() - size.width() - 12,
             view.height() - size.height() - 12,

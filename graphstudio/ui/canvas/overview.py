@@ -196,7 +196,12 @@ class Overview:
         """Selection and problems, on top, at a size that does not shrink with the zoom."""
         painter.setBrush(Qt.BrushStyle.NoBrush)
         nodes = self._scene.nodes
-        chosen = [nodes[n].body_rect() for n in self._scene.selection if n in nodes]
+        gap = 3.0 / scale  # a ring at a distance shows on a node of any colour
+        chosen = [
+            nodes[n].body_rect().adjusted(-gap, -gap, gap, gap)
+            for n in self._scene.selection
+            if n in nodes
+        ]
         if chosen:
             painter.setPen(QPen(style.accent, 2.0 / scale))
             painter.drawRects(chosen)

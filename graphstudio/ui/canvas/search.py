@@ -88,9 +88,6 @@ class SearchPopup(QFrame):
         self.line.clear()
         self._fill()
         self.setFixedWidth(_WIDTH)
-        self.list.setFixedHeight(_ROWS * ROW_HEIGHT + 2)
-        self.layout().activate()
-        self.adjustSize()
         area = self.parentWidget().rect().adjusted(8, 8, -8, -8)
         x = max(area.left(), min(pos.x() - 20, area.right() - self.width()))
         y = max(area.top(), min(pos.y() - 20, area.bottom() - self.height()))
@@ -172,6 +169,9 @@ class SearchPopup(QFrame):
             row = QListWidgetItem(tr("Nothing fits."))
             row.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(row)
+        self.list.setFixedHeight(min(self.list.count(), _ROWS) * ROW_HEIGHT + 2)
+        self.layout().activate()
+        self.adjustSize()
 
     def _restyle(self) -> None:
         t = self._theme.tokens
