@@ -7,16 +7,18 @@ when what is typed is no value at all. Whether the value is acceptable is asked 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QAction, QIcon, QKeyEvent, QKeySequence, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMenu,
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
@@ -139,10 +141,32 @@ class TextEditor(Editor):
         self.field.committed.connect(lambda text: self.chosen.emit(text, False))
         self.field.textEdited.connect(lambda text: self.typing.emit(text))
         self._take(self.field)
+        self._menu = QMenu(self)
+        self._arrow: QAction | None = None
 
     def show_value(self, value: Any) -> None:
         self.field.setPlaceholderText(tr("several values") if value is MIXED else "")
         self.field.show_text("" if value is MIXED else str(value))
+
+    def set_suggestions(self, texts: Sequence[str], arrow: QIcon) -> None:
+        """Offer texts under an arrow in the field; what is typed need not be one of them."""
+        self._menu.clear()
+        for text in texts:
+            action = self._menu.addAction(text.replace("&", "&&"))
+            action.triggered.connect(lambda _=False, t=text: self.chosen.emit(t, False))
+        if self._arrow is None:
+            self._arrow = self.field.addAction(arrow, QLineEdit.ActionPosition.TrailingPosition)
+            self._arrow.triggered.connect(self._open_menu)
+        self._arrow.setIcon(arrow)
+        self._arrow.setVisible(bool(texts))
+
+    @property
+    def suggestions(self) -> list[str]:
+        return [a.text().replace("&&", "&") for a in self._menu.actions()]
+
+    def _open_menu(self) -> None:
+        self._menu.setMinimumWidth(self.field.width())
+        self._menu.popup(self.field.mapToGlobal(self.field.rect().bottomLeft()))
 
     def set_invalid(self, invalid: bool) -> None:
         set_property(self.field, "invalid", invalid)

@@ -20,8 +20,9 @@ from graphstudio.document.model import Node
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.spec import NodeType, build, find_type, params_of
 from graphstudio.nodes.types import Message, TensorType
-from graphstudio.ui.icons import pixmap
-from graphstudio.ui.inspector.editors import LineEdit
+from graphstudio.services.check import describe_data
+from graphstudio.ui.icons import icon, pixmap
+from graphstudio.ui.inspector.editors import LineEdit, TextEditor
 from graphstudio.ui.inspector.facts import Facts
 from graphstudio.ui.inspector.form import Form
 from graphstudio.ui.inspector.section import Section
@@ -153,6 +154,7 @@ class NodePage(QWidget):
         }
         self.form.show_values(values)
         self._hide_idle_params()
+        self._suggest_fields()
 
     def _hide_idle_params(self) -> None:
         """Explicit pads mean nothing unless padding is explicit."""
@@ -162,6 +164,16 @@ class NodePage(QWidget):
             self.form.hide_rows(set() if "explicit" in words else {"pads"})
         else:
             self.form.hide_rows(set())
+
+    def _suggest_fields(self) -> None:
+        """Inputs and targets name a field of the data: offer the names that there are."""
+        if self._type is None or self._type.role not in ("input", "target"):
+            return
+        fields, _ = describe_data(self._project.document.data)
+        editor = self.form.editor("field")
+        if isinstance(editor, TextEditor):
+            arrow = icon("chevron-down", self._theme.tokens.text_dim)
+            editor.set_suggestions([f.name for f in fields], arrow)
 
     def _show_about(self) -> None:
         if self._type is not None:

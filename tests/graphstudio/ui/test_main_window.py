@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 
 from graphstudio import i18n
@@ -217,6 +217,18 @@ def test_a_dropped_project_is_opened(window, qtbot):
     )  # fmt: skip
     window.dropEvent(event)
     qtbot.waitUntil(lambda: window.project.path == path)
+
+
+def test_a_project_can_be_dropped_on_the_canvas(digits):
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile("/x/y.gsproj")])
+    event = QDragEnterEvent(
+        QPoint(30, 30), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    event.ignore()
+    QApplication.sendEvent(digits.canvas.viewport(), event)
+    assert event.isAccepted()
 
 
 def test_other_files_are_not_taken(window, tmp_path):

@@ -163,6 +163,16 @@ def test_pads_are_offered_only_where_they_count(panel, project):
     assert not editor.isHidden()
 
 
+def test_the_fields_of_the_data_are_offered(panel, project):
+    panel.project_page.source.edited.emit("source", "digits", False)
+    node = add(project, "io.target", field="nothing")
+    project.select([node])
+    editor = panel.node_page.form.editor("field")
+    assert editor.suggestions == ["image", "label"]
+    editor._menu.actions()[1].trigger()
+    assert project.document.main.nodes[node].params.get("field", "label") == "label"
+
+
 def test_shapes_and_sizes_follow_the_check(digits):
     project = digits.project
     dense = next(i for i, n in project.document.main.nodes.items() if n.type == "layer.dense")
