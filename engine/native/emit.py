@@ -28,6 +28,81 @@ def f32(value: float) -> Val:
     return ir.Constant(F32, float(value))
 
 
+def widened(b: ir.IRBuilder, value: Val, count: int) -> Val:
+    """A scalar in every lane; a vector as it is."""
+    if isinstance(value.type, ir.VectorType):
+        return value
+    vector = ir.VectorType(value.type, count)
+    if isinstance(value, ir.Constant):
+        return ir.Constant(vector, [value.constant] * count)
+    undefined = ir.Constant(vector, ir.Undefined)
+    single = b.insert_element(undefined, value, ir.Constant(I32, 0))
+    return b.shuffle_vector(single, undefined, ir.Constant(ir.VectorType(I32, count), [0] * count))
+
+
+class Builder(ir.IRBuilder):  # type: ignore[misc]  # llvmlite has no types
+    """An IR builder in which a scalar beside a vector stands for that scalar in every lane.
+
+    A rule written for one number thus serves for a whole register as well.
+    """
+
+    def alike(self, *values: Val) -> list[Val]:
+        """All values as vectors, if any of them is one."""
+        count = next((v.type.count for v in values if isinstance(v.type, ir.VectorType)), 0)
+        return [widened(self, v, count) if count else v for v in values]
+
+    def select(self, cond: Val, lhs: Val, rhs: Val, *args: Any, **options: Any) -> Val:
+        if isinstance(cond.type, ir.VectorType):
+            lhs, rhs = (widened(self, v, cond.type.count) for v in (lhs, rhs))
+        else:
+            lhs, rhs = self.alike(lhs, rhs)
+        return super().select(cond, lhs, rhs, *args, **options)
+
+
+def _binary(name: str, first: int) -> Callable[..., Val]:
+    plain = getattr(ir.IRBuilder, name)
+
+    def method(self: Builder, *args: Any, **options: Any) -> Val:
+        pair = self.alike(*args[first : first + 2])
+        return plain(self, *args[:first], *pair, *args[first + 2 :], **options)
+
+    return method
+
+
+def _conversion(name: str) -> Callable[..., Val]:
+    plain = getattr(ir.IRBuilder, name)
+
+    def method(self: Builder, value: Val, kind: Any, *args: Any, **options: Any) -> Val:
+        if isinstance(value.type, ir.VectorType) and not isinstance(kind, ir.VectorType):
+            kind = ir.VectorType(kind, value.type.count)
+        return plain(self, value, kind, *args, **options)
+
+    return method
+
+
+for _name in [
+    "fadd",
+    "fsub",
+    "fmul",
+    "fdiv",
+    "add",
+    "sub",
+    "mul",
+    "and_",
+    "or_",
+    "xor",
+    "shl",
+    "ashr",
+    "lshr",
+]:
+    setattr(Builder, _name, _binary(_name, 0))
+for _name in ["fcmp_ordered", "fcmp_unordered", "icmp_signed", "icmp_unsigned"]:
+    setattr(Builder, _name, _binary(_name, 1))
+_CONVERSIONS = ("bitcast", "fptosi", "sitofp", "uitofp", "fptoui", "trunc", "zext", "sext")
+for _name in (*_CONVERSIONS, "fpext", "fptrunc"):
+    setattr(Builder, _name, _conversion(_name))
+
+
 @dataclass
 class Loop:
     """The inside of a counted loop: its index, the carried values, and what they become."""
@@ -54,7 +129,7 @@ class Function:
         for arg in self.args:
             if isinstance(arg.type, ir.PointerType):
                 arg.add_attribute("noalias")
-        self.b = ir.IRBuilder(self.fn.append_basic_block("entry"))
+        self.b = Builder(self.fn.append_basic_block("entry"))
 
     @contextmanager
     def loop(
@@ -145,22 +220,18 @@ class Function:
 
     def load_vector(self, pointer: Val, lanes: int) -> Val:
         """``lanes`` floats from ``pointer``, at any alignment."""
-        vector = ir.VectorType(F32, lanes).as_pointer()
-        return self.b.load(self.b.bitcast(pointer, vector), align=4)
+        return self.load(pointer, lanes)
 
     def store_vector(self, value: Val, pointer: Val) -> None:
         self.b.store(value, self.b.bitcast(pointer, value.type.as_pointer()), align=4)
 
     def splat(self, scalar: Val, lanes: int) -> Val:
         """A vector with ``scalar`` in every lane."""
-        vector = ir.VectorType(scalar.type, lanes)
-        undefined = ir.Constant(vector, ir.Undefined)
-        single = self.b.insert_element(undefined, scalar, ir.Constant(I32, 0))
-        zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-        return self.b.shuffle_vector(single, undefined, zeros)
+        return widened(self.b, scalar, lanes)
 
     def intrinsic(self, name: str, *args: Val) -> Val:
         """Call an LLVM intrinsic that takes and gives values of one type."""
+        args = tuple(self.b.alike(*args))
         kind = args[0].type
         suffix = f"v{kind.count}f32" if isinstance(kind, ir.VectorType) else "f32"
         full = f"llvm.{name}.{suffix}"
@@ -172,6 +243,60 @@ class Function:
     def fma(self, a: Val, x: Val, y: Val) -> Val:
         """``a * x + y``, rounded once."""
         return self.intrinsic("fma", a, x, y)
+
+    # -- lines of memory ------------------------------------------------------------------------
+
+    def each(self, size: int, lanes: int, body: Callable[[Val | int, int], None]) -> None:
+        """``body(place, width)`` over ``size`` elements: whole vectors, then single elements."""
+        whole = size // lanes * lanes
+        if whole == lanes:
+            body(0, lanes)
+        elif whole:
+            with self.loop(0, whole, lanes) as i:
+                body(i.index, lanes)
+        if size - whole == 1:
+            body(whole, 1)
+        elif whole < size:
+            with self.loop(whole, size) as i:
+                body(i.index, 1)
+
+    def load(self, pointer: Val, width: int) -> Val:
+        """One element, or a vector of ``width``."""
+        if width == 1:
+            return self.b.load(pointer)
+        element = pointer.type.pointee
+        vector = ir.VectorType(element, width).as_pointer()
+        return self.b.load(self.b.bitcast(pointer, vector), align=_size_of(element))
+
+    def store(self, value: Val, pointer: Val, width: int) -> None:
+        """One element, or a vector; a scalar for a vector is stored in every lane."""
+        if width == 1:
+            self.b.store(value, pointer)
+            return
+        element = pointer.type.pointee
+        value = widened(self.b, value, width)
+        place = self.b.bitcast(pointer, ir.VectorType(element, width).as_pointer())
+        self.b.store(value, place, align=_size_of(element))
+
+    def copy(self, target: Val, source: Val, size: int, lanes: int) -> None:
+        """Copy a line of floats."""
+
+        def body(i: Val | int, width: int) -> None:
+            self.store(self.load(self.at(source, (i, 1)), width), self.at(target, (i, 1)), width)
+
+        self.each(size, lanes, body)
+
+    def fill(self, target: Val, size: int, lanes: int, value: float = 0.0) -> None:
+        """Set a line of floats to one value."""
+        self.each(
+            size, lanes, lambda i, width: self.store(f32(value), self.at(target, (i, 1)), width)
+        )
+
+
+def _size_of(element: Any) -> int:
+    if isinstance(element, ir.IntType):
+        return max(1, int(element.width) // 8)
+    return 8 if isinstance(element, ir.DoubleType) else 4
 
 
 def zeros(lanes: int) -> Val:

@@ -90,20 +90,41 @@ def elementwise(
         split = full if small or plan.strides[i] == plan.strides[0] else None
         uses.append(Use(array, i < len(outputs), split))
 
+    lanes = w.lanes if _in_vectors(plan, outputs) else 1
+
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
-        def inner(positions: list[Val]) -> None:
-            places = [
-                f.at(pointers[pointer_of[i]], *zip(positions, plan.strides[i], strict=True))
-                for i in range(len(plan.strides))
+        sources = range(len(outputs), len(plan.strides))
+        fixed = {i for i in sources if plan.strides[i][-1] == 0}
+        held: dict[int, Val] = {}
+
+        def place(i: int, positions: list[Val]) -> Val:
+            terms = zip(positions, plan.strides[i], strict=False)
+            return f.at(pointers[pointer_of[i]], *terms)
+
+        def before(positions: list[Val]) -> None:
+            # What the innermost axis does not move is loaded once a line.
+            for i in fixed:
+                held[i] = f.b.load(place(i, positions))
+
+        def inner(positions: list[Val], width: int) -> None:
+            loaded = [
+                held[i] if i in fixed else f.load(place(i, positions), width) for i in sources
             ]
-            loaded = [f.b.load(p) for p in places[len(outputs) :]]
             for i, value in enumerate(body(f, *loaded)):
                 if last_store[pointer_of[i]] == i:
-                    f.b.store(value, places[i])
+                    f.store(value, place(i, positions), width)
 
-        walk(f, plan.sizes, thread, count, inner, alone=small)
+        walk(f, plan.sizes, thread, count, inner, lanes=lanes, before=before, alone=small)
 
-    w.kernel(("elementwise", key, plan, len(outputs), tuple(pointer_of)), arrays, write, uses)
+    key = ("elementwise", key, plan, len(outputs), tuple(pointer_of), small)
+    w.kernel(key, arrays, write, uses)
+
+
+def _in_vectors(plan: Nest, outputs: Sequence[ArrayType]) -> bool:
+    """True if the innermost axis can be taken a register at a time."""
+    return plan.sizes[-1] >= 4 and all(
+        s[-1] == 1 or (s[-1] == 0 and i >= len(outputs)) for i, s in enumerate(plan.strides)
+    )
 
 
 def walk(
@@ -111,18 +132,27 @@ def walk(
     sizes: Sequence[int],
     thread: Val,
     count: Val,
-    inner: Callable[[list[Val]], None],
+    inner: Callable[[list[Val], int], None],
     *,
+    lanes: int = 1,
+    before: Callable[[list[Val]], None] | None = None,
     alone: bool = False,
 ) -> None:
-    """Nested loops over ``sizes``, the slowest shared among the threads."""
+    """Nested loops over ``sizes``, the slowest shared among the threads.
+
+    ``inner(positions, width)`` works on ``width`` elements along the last axis, 1 or ``lanes``;
+    ``before(positions)`` runs ahead of each line, with the positions of all other axes.
+    """
     grain = GRAIN if len(sizes) == 1 else 1
+
+    def nested(first: Val, last: Val) -> None:
+        _nested(f, sizes, first, last, inner, [], lanes, before)
+
     if alone:
         with f.b.if_then(f.b.icmp_signed("==", thread, const(0))):
-            _nested(f, sizes, const(0), const(sizes[0]), inner, [])
+            nested(const(0), const(sizes[0]))
         return
-    first, last = f.share(sizes[0], thread, count, grain)
-    _nested(f, sizes, first, last, inner, [])
+    nested(*f.share(sizes[0], thread, count, grain))
 
 
 def _nested(
@@ -130,12 +160,33 @@ def _nested(
     sizes: Sequence[int],
     first: Val,
     last: Val,
-    inner: Callable[[list[Val]], None],
+    inner: Callable[[list[Val], int], None],
     positions: list[Val],
+    lanes: int,
+    before: Callable[[list[Val]], None] | None,
 ) -> None:
-    with f.loop(first, last, may_be_empty=not positions) as loop:
-        if len(positions) + 1 == len(sizes):
-            inner([*positions, loop.index])
-        else:
-            level = len(positions) + 1
-            _nested(f, sizes, const(0), const(sizes[level]), inner, [*positions, loop.index])
+    level = len(positions) + 1
+    if level < len(sizes):
+        with f.loop(first, last, may_be_empty=level == 1) as loop:
+            end = const(sizes[level])
+            further = [*positions, loop.index]
+            _nested(f, sizes, const(0), end, inner, further, lanes, before)
+        return
+    if before is not None:
+        before(positions)
+    if level > 1:
+        f.each(sizes[-1], lanes, lambda i, width: inner([*positions, _index(i)], width))
+        return
+    b = f.b
+    whole = first
+    if lanes > 1:
+        length = b.sub(last, first)
+        whole = b.add(first, b.sub(length, b.srem(length, const(lanes))))
+        with f.loop(first, whole, lanes, may_be_empty=True) as loop:
+            inner([loop.index], lanes)
+    with f.loop(whole, last, may_be_empty=True) as loop:
+        inner([loop.index], 1)
+
+
+def _index(i: Val | int) -> Val:
+    return const(i) if isinstance(i, int) else i

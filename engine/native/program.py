@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.native.jit import Library, compile_module
+import numpy as np
+
+from engine.native.jit import Kernel, Progress, store
 from engine.native.lowerings import table
-from engine.native.runtime import Entry, Team
-from engine.native.writer import Writer
+from engine.native.runtime import END, MEET, STAMP, Team
+from engine.native.writer import Writer, span
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -19,25 +21,61 @@ class NativeRun:
     """Consecutive steps as one native call."""
 
     def __init__(self, writer: Writer, team: Team, names: list[str]) -> None:
+        writer.meet()
         self.names = names
+        self.before = writer.before
+        self._calls = writer.calls
+        self._memory = writer.memory
         self._team = team
-        self._writer = writer
-        self._library: Library = compile_module(writer.finish())
-        self._entry = Entry(self._library.address("program"))
-        self._addresses = writer.addresses()
-        self._table = self._addresses.ctypes.data
-        self.from_cache = self._library.from_cache
+        self._program: np.ndarray[Any, np.dtype[np.int64]] | None = None
+        self._address = 0
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """What must be loaded before ``bind``."""
+        return [call[0] for call in self._calls if call is not None]
+
+    def bind(self) -> None:
+        """Make it ready to run; its kernels have been loaded."""
+        self._program = self._words()
+        self._address = self._program.ctypes.data
+
+    def _words(self, stamps: Any = None) -> np.ndarray[Any, np.dtype[np.int64]]:
+        words: list[int] = []
+        for number, call in enumerate(self._calls):
+            if call is None:
+                words.append(MEET)
+            else:
+                kernel, _, arrays = call
+                words += [store().address(kernel.symbol), len(arrays)]
+                words += [span(a)[0] for a in arrays]
+            if stamps is not None:
+                words += [MEET, STAMP, stamps.ctypes.data + 8 * number]
+        return np.array([*words, END], np.int64)
 
     def __call__(self) -> None:
-        if self._writer.labels:
-            from engine.ops.loss import checked_labels
+        for check in self.before:
+            check()
+        self._team.run(self._address)
 
-            for ids, classes, ignore in self._writer.labels:
-                checked_labels(ids, classes, ignore)
-        self._team.run(self._entry, self._table)
+    def profile(self, repeats: int = 10) -> list[tuple[str, int]]:
+        """Clock cycles of each kernel, the least of several runs, by what it is."""
+        stamps = np.zeros(len(self._calls), np.int64)
+        words = self._words(stamps)
+        best = np.full(len(self._calls), np.iinfo(np.int64).max)
+        for _ in range(repeats):
+            self._team.run(words.ctypes.data)
+            best = np.minimum(best, np.diff(stamps, prepend=stamps[0]))
+        return [
+            (call[1], int(cycles))
+            for call, cycles in zip(self._calls, best, strict=True)
+            if call is not None
+        ]
 
 
-def lower(steps: Sequence[NamedStep], team: Team) -> list[Callable[[], Any]]:
+def lower(
+    steps: Sequence[NamedStep], team: Team, progress: Progress | None = None
+) -> list[Callable[[], Any]]:
     """The program's calls: native where a lowering exists, the NumPy kernel elsewhere."""
     lowerings = table()
     calls: list[Callable[[], Any]] = []
@@ -72,6 +110,10 @@ def lower(steps: Sequence[NamedStep], team: Team) -> list[Callable[[], Any]]:
             calls.append(step.run)
             at += 1
     close()
+    native = [call for call in calls if isinstance(call, NativeRun)]
+    store().load([kernel for run in native for kernel in run.kernels], progress)
+    for run in native:
+        run.bind()
     return calls
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from llvmlite import ir
 
 from engine.native.emit import I32, I64, Function, const
+from engine.native.jit import Kernel, store, symbol
 
 SPINS = 20_000
 """Turns of a waiting thread before it gives the processor away.
@@ -28,7 +29,65 @@ measured, 0.35 without), and a wait is short, since the threads share every kern
 """
 
 Entry = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-"""``program(thread, num_threads, table, barrier)``; table: the base addresses of the arrays."""
+"""``run(thread, num_threads, program, barrier)``."""
+
+END, MEET, STAMP = 0, 1, 2
+"""Words of a program that are no addresses of kernels.
+
+A program is a list of 64-bit words: the address of a kernel, how many words its operands take,
+the addresses of its operands; ``MEET``: all threads wait for each other; ``STAMP`` and an
+address: thread 0 writes the processor's clock there; ``END``.
+"""
+
+
+def driver() -> ir.Module:
+    """``void run(i64 thread, i64 count, i64* program, i64* barrier)``: carries out a program."""
+    module = ir.Module("driver")
+    barrier = add_barrier(module)
+    f = Function(module, driver_symbol(), [I64, I64, I64.as_pointer(), I64.as_pointer()])
+    b = f.b
+    thread, count, program, state = f.args
+    before = b.block
+    turn, special, meet, rest, stamp, kernel, done = (
+        f.fn.append_basic_block(n)
+        for n in ("turn", "special", "meet", "rest", "stamp", "kernel", "done")
+    )
+    b.branch(turn)
+    b.position_at_end(turn)
+    at = b.phi(I64)
+    at.add_incoming(const(0), before)
+    place = b.gep(program, [at])
+    word = b.load(place)
+    b.cbranch(b.icmp_unsigned("<=", word, const(STAMP)), special, kernel)
+    b.position_at_end(special)
+    b.cbranch(b.icmp_signed("==", word, const(MEET)), meet, rest)
+    b.position_at_end(meet)
+    b.call(barrier, [count, state])
+    at.add_incoming(b.add(at, const(1)), meet)
+    b.branch(turn)
+    b.position_at_end(rest)
+    b.cbranch(b.icmp_signed("==", word, const(STAMP)), stamp, done)
+    b.position_at_end(stamp)
+    clock = ir.Function(module, ir.FunctionType(I64, []), "llvm.readcyclecounter")
+    with b.if_then(b.icmp_signed("==", thread, const(0))):
+        target = b.inttoptr(b.load(b.gep(place, [const(1)])), I64.as_pointer())
+        b.store(b.call(clock, []), target)
+    at.add_incoming(b.add(at, const(2)), b.block)
+    b.branch(turn)
+    b.position_at_end(kernel)
+    kind = ir.FunctionType(ir.VoidType(), [I64, I64, I64.as_pointer()]).as_pointer()
+    b.call(b.inttoptr(word, kind), [thread, count, b.gep(place, [const(2)])])
+    size = b.load(b.gep(place, [const(1)]))
+    at.add_incoming(b.add(b.add(at, const(2)), size), kernel)
+    b.branch(turn)
+    b.position_at_end(done)
+    b.ret_void()
+    return module
+
+
+def driver_symbol() -> str:
+    """Name of the driver's code."""
+    return symbol("driver")
 
 
 def add_barrier(module: ir.Module) -> ir.Function:
@@ -96,6 +155,8 @@ class Team:
 
     def __init__(self, num_threads: int) -> None:
         self.num_threads = max(1, num_threads)
+        store().load([Kernel(driver_symbol(), driver)])
+        self._entry = Entry(store().address(driver_symbol()))
         self._state = np.zeros(32, np.int64)
         self._state[16] = _yield_address()
         self._barrier = self._state.ctypes.data
@@ -106,17 +167,17 @@ class Team:
             self._queues.append(queue)
             threading.Thread(
                 target=_helper,
-                args=(index, self.num_threads, queue, self._done, self._barrier),
+                args=(self._entry, index, self.num_threads, queue, self._done, self._state),
                 name=f"engine-{index}",
                 daemon=True,
             ).start()
         self._finalizer = weakref.finalize(self, _dismiss, self._queues)
 
-    def run(self, entry: Any, table: int) -> None:
-        """Run a program on all threads; returns when every thread has ended it."""
+    def run(self, program: int) -> None:
+        """Run the program at an address on all threads; returns when every thread has ended it."""
         for queue in self._queues:
-            queue.put((entry, table))
-        entry(0, self.num_threads, table, self._barrier)
+            queue.put(program)
+        self._entry(0, self.num_threads, program, self._barrier)
         for _ in self._queues:
             self._done.get()
 
@@ -126,11 +187,16 @@ class Team:
 
 
 def _helper(
-    index: int, count: int, queue: SimpleQueue[Any], done: SimpleQueue[None], barrier: int
+    entry: Any,
+    index: int,
+    count: int,
+    queue: SimpleQueue[int | None],
+    done: SimpleQueue[None],
+    state: Any,
 ) -> None:
-    while (job := queue.get()) is not None:
-        entry, table = job
-        entry(index, count, table, barrier)
+    barrier = state.ctypes.data
+    while (program := queue.get()) is not None:
+        entry(index, count, program, barrier)
         done.put(None)
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 
 from engine.native.emit import F32_P, I64, Function, Val, const
-from engine.native.jit import Processor, processor
-from engine.native.runtime import add_barrier
+from engine.native.jit import Kernel, Processor, processor, symbol
 
 ArrayType = np.ndarray[Any, np.dtype[Any]]
 TABLE = I64.as_pointer()
@@ -47,21 +46,18 @@ class Use:
 
 @dataclass
 class Writer:
-    """A module being written. ``table`` grows by one address for each distinct array."""
+    """A program being written: kernels to call, each with its arrays, and barriers between them."""
 
     max_threads: int = 1
     cpu: Processor = field(default_factory=processor)
 
     def __post_init__(self) -> None:
-        self.module = ir.Module("program")
-        self.module.triple = binding.get_default_triple()
-        self._barrier = add_barrier(self.module)
-        self.entry = Function(self.module, "program", [I64, I64, TABLE, I64.as_pointer()])
-        self.arrays: list[ArrayType] = []
-        self._scratch: list[ArrayType] = []
-        self.labels: list[tuple[ArrayType, int, int]] = []
-        self._slots: dict[tuple[Any, ...], int] = {}
-        self._kernels: dict[tuple[Any, ...], ir.Function] = {}
+        self.calls: list[tuple[Kernel, str, list[ArrayType]] | None] = []
+        """Kernel, what it is, and its arrays; None where all threads meet."""
+        self.before: list[Callable[[], None]] = []
+        """What Python does before each run: native code can neither raise nor see attributes."""
+        self.memory: list[ArrayType] = []
+        self._kernels: dict[tuple[Any, ...], Kernel] = {}
         self._open: list[Use] = []
 
     @property
@@ -77,54 +73,30 @@ class Writer:
     ) -> None:
         """Call a kernel on ``arrays``; ``write(f, thread, count, *pointers)`` makes its body.
 
-        Kernels with equal keys share their code: a key must name everything that ``write``
-        depends on, except the addresses.
+        Kernels with equal keys share their code, now and in later runs of the program: a key must
+        name everything that ``write`` depends on, except the addresses.
         """
         types = tuple(str(a.dtype) for a in arrays)
-        fn = self._kernels.get((key, types))
-        if fn is None:
-            pointers = [pointer_type(a.dtype) for a in arrays]
-            f = Function(
-                self.module, f"k{len(self._kernels)}", [I64, I64, *pointers], linkage="internal"
-            )
-            f.fn.attributes.add("noinline")
-            thread, count, *operands = f.args
-            write(f, thread, count, *operands)
-            f.b.ret_void()
-            fn = self._kernels[(key, types)] = f.fn
+        kernel = self._kernels.get((key, types))
+        if kernel is None:
+            name = symbol(key, types)
+            kernel = Kernel(name, lambda: _module(name, types, write))
+            self._kernels[(key, types)] = kernel
         self._meet(uses)
-        thread, count, table, _ = self.entry.args
-        b = self.entry.b
-        values = []
-        for array in arrays:
-            slot = self._slot(array)
-            address = b.load(b.gep(table, [const(slot)]))
-            values.append(b.inttoptr(address, pointer_type(array.dtype)))
-        b.call(fn, [thread, count, *values])
-
-    def guard_labels(self, ids: ArrayType, classes: int, ignore: int) -> None:
-        """Have the labels checked before each run: native code cannot raise."""
-        self.labels.append((ids, classes, ignore))
+        self.calls.append((kernel, str(key[0]), list(arrays)))
 
     def scratch(self, size: int) -> ArrayType:
         """Working memory of ``size`` floats, for this program alone."""
-        raw = np.empty(size + GRAIN, np.float32)
+        raw = np.zeros(size + GRAIN, np.float32)
         start = (-raw.__array_interface__["data"][0] % 64) // 4
         array = raw[start : start + size]
-        self._scratch.append(array)
+        self.memory.append(array)
         return array
-
-    def finish(self) -> ir.Module:
-        """The complete module."""
-        self.meet()
-        self.entry.b.ret_void()
-        return self.module
 
     def meet(self) -> None:
         """All threads wait for each other here, if any work lies behind them."""
         if self._open:
-            _, count, _, state = self.entry.args
-            self.entry.b.call(self._barrier, [count, state])
+            self.calls.append(None)
             self._open = []
 
     def _meet(self, uses: Sequence[Use]) -> None:
@@ -132,17 +104,26 @@ class Writer:
             self.meet()
         self._open += uses
 
-    def _slot(self, array: ArrayType) -> int:
-        start, _ = span(array)
-        key = (start,)
-        if key not in self._slots:
-            self._slots[key] = len(self.arrays)
-            self.arrays.append(array)
-        return self._slots[key]
 
-    def addresses(self) -> ArrayType:
-        """The table that the entry reads."""
-        return np.array([span(a)[0] for a in self.arrays], np.int64)
+def _module(name: str, types: Sequence[str], write: Callable[..., None]) -> ir.Module:
+    """A kernel's module: its body, and an entry that takes the addresses from the program."""
+    module = ir.Module(name)
+    pointers = [pointer_type(np.dtype(t)) for t in types]
+    # A function of its own, so that its pointers count as free of aliases.
+    body = Function(module, "body", [I64, I64, *pointers], linkage="internal")
+    body.fn.attributes.add("noinline")
+    thread, count, *operands = body.args
+    write(body, thread, count, *operands)
+    body.b.ret_void()
+    entry = Function(module, name, [I64, I64, TABLE])
+    thread, count, table = entry.args
+    b = entry.b
+    values = [
+        b.inttoptr(b.load(b.gep(table, [const(i)])), pointer) for i, pointer in enumerate(pointers)
+    ]
+    b.call(body.fn, [thread, count, *values])
+    b.ret_void()
+    return module
 
 
 def _conflict(old: Use, new: Use) -> bool:

@@ -108,13 +108,12 @@ class Frame:
     def row(self) -> int:
         return self.width * self.channels
 
-    def clear(self, f: Function, frame: Val) -> None:
+    def clear(self, f: Function, frame: Val, lanes: int) -> None:
         """Fill with zeros: once a kernel, as only the inside is written again."""
         if self.copied:
-            with f.loop(0, self.size) as i:
-                f.b.store(f32(0.0), f.at(frame, (i.index, 1)))
+            f.fill(frame, self.size, lanes)
 
-    def fill(self, f: Function, frame: Val, image: Val) -> Val:
+    def fill(self, f: Function, frame: Val, image: Val, lanes: int) -> Val:
         """Copy an image inside; the pointer to read from."""
         if not self.copied:
             return image
@@ -124,8 +123,7 @@ class Frame:
             target = f.at(
                 frame, (self.top, self.row), (self.left, self.channels), (r.index, self.row)
             )
-            with f.loop(0, line) as i:
-                f.b.store(f.b.load(f.at(source, (i.index, 1))), f.at(target, (i.index, 1)))
+            f.copy(target, source, line, lanes)
         return frame
 
 
@@ -184,11 +182,11 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         f: Function, thread: Val, count: Val, px: Val, pw: Val, py: Val, pf: Val, *pb: Val
     ) -> None:
         mine = f.at(pf, (thread, frame.size if frame.copied else 0))
-        frame.clear(f, mine)
+        frame.clear(f, mine, w.lanes)
         first, last = f.share(g.images, thread, count)
         with f.loop(first, last, may_be_empty=True) as n:
             image = f.at(px, (n.index, g.height * g.width * g.channels))
-            source = frame.fill(f, mine, image)
+            source = frame.fill(f, mine, image, w.lanes)
             target = f.at(py, (n.index, g.out_height * g.out_width * g.filters))
             with f.loop(0, g.out_height) as row:
                 product_rows(
@@ -303,11 +301,11 @@ def lower_input_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
 
     def write(f: Function, thread: Val, count: Val, pg: Val, pw: Val, px: Val, pf: Val) -> None:
         mine = f.at(pf, (thread, frame.size if frame.copied else 0))
-        frame.clear(f, mine)
+        frame.clear(f, mine, w.lanes)
         first, last = f.share(g.images, thread, count)
         with f.loop(first, last, may_be_empty=True) as n:
             image = f.at(pg, (n.index, g.out_height * g.out_width * o))
-            source = frame.fill(f, mine, image)
+            source = frame.fill(f, mine, image, w.lanes)
             target = f.at(px, (n.index, g.height * g.width * c))
             for ph in range(min(sh, g.height)):
                 for pw_ in range(min(sw, g.width)):
@@ -394,15 +392,15 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     ]
 
     def write(f: Function, thread: Val, count: Val, px: Val, pg: Val, pp: Val, pf: Val) -> None:
-        b = f.b
         mine = f.at(pf, (thread, frame.size if frame.copied else 0))
-        frame.clear(f, mine)
+        frame.clear(f, mine, w.lanes)
         part = f.at(pp, (thread, size))
-        with f.loop(0, size) as i:
-            b.store(f32(0.0), f.at(part, (i.index, 1)))
+        f.fill(part, size, w.lanes)
         first, last = f.share(g.images, thread, count)
         with f.loop(first, last, may_be_empty=True) as n:
-            source = frame.fill(f, mine, f.at(px, (n.index, g.height * g.width * g.channels)))
+            source = frame.fill(
+                f, mine, f.at(px, (n.index, g.height * g.width * g.channels)), w.lanes
+            )
             grads = f.at(pg, (n.index, g.out_height * g.out_width * g.filters))
             column = 0
             while column < g.filters:

@@ -14,6 +14,7 @@ from engine.native.loops import nest, walk
 from engine.native.lowerings import lowering
 from engine.native.lowerings.elementwise import dropout_bits
 from engine.native.writer import SMALL, Use, Writer, element_strides, whole
+from engine.ops.loss import checked_labels
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -40,11 +41,15 @@ def _row_shift(f: Function, row: Val, classes: int) -> Val:
     return c.result[0]
 
 
+def _check(ids: Any, classes: int, ignore: int) -> None:
+    checked_labels(ids, classes, ignore)
+
+
 @lowering("cross_entropy")
 def lower_cross_entropy(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Mean of log-sum-exp minus the label's logit; keeps the probabilities for the gradient.
 
-    Labels are checked before the program runs (``NativeProgram.guards``).
+    Labels are checked before the program runs.
     """
     step = steps[0]
     (logits, ids), (loss, p) = step.inputs, step.outputs
@@ -53,7 +58,7 @@ def lower_cross_entropy(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     n, classes = logits.shape
     rows = w.scratch(n)
-    w.guard_labels(ids, classes, ignore)
+    w.before.append(lambda: _check(ids, classes, ignore))
 
     def write(f: Function, thread: Val, count: Val, pz: Val, pi: Val, pp: Val, pr: Val) -> None:
         b = f.b
@@ -217,26 +222,35 @@ def lower_dropout(w: Writer, steps: Sequence[NamedStep]) -> int:
     in_place = x.__array_interface__["data"] == out.__array_interface__["data"]
     small = plan.size < SMALL
 
+    ones = (1,) * 3
+    lanes = w.lanes if tuple(p[-1] for p in plan.strides) == ones else 1
+
     def write(f: Function, thread: Val, count: Val, po: Val, pk: Val, *source: Val) -> None:
         b = f.b
         px = source[0] if source else po
         first, second = b.load(pk), b.load(f.at(pk, (1, 1)))
 
-        def inner(positions: list[Val]) -> None:
+        def inner(positions: list[Val], width: int) -> None:
             place: Val = const(0)
             for position, stride in zip(positions, plan.strides[2], strict=True):
                 place = b.add(place, b.mul(position, const(stride)))
-            bits = dropout_bits(f, b.trunc(place, I32), (first, second))
+            number = b.trunc(place, I32)
+            if width > 1:
+                steps = ir.Constant(ir.VectorType(I32, width), list(range(width)))
+                number = b.add(number, steps)
+            bits = dropout_bits(f, number, (first, second))
             kept = b.icmp_unsigned(">=", bits, ir.Constant(I32, threshold))
-            value = b.load(f.at(px, *zip(positions, plan.strides[1], strict=True)))
+            value = f.load(f.at(px, *zip(positions, plan.strides[1], strict=True)), width)
             mask = b.select(kept, scale, f32(0.0))
-            b.store(b.fmul(value, mask), f.at(po, *zip(positions, plan.strides[0], strict=True)))
+            target = f.at(po, *zip(positions, plan.strides[0], strict=True))
+            f.store(b.fmul(value, mask), target, width)
 
-        walk(f, plan.sizes, thread, count, inner, alone=small)
+        walk(f, plan.sizes, thread, count, inner, lanes=lanes, alone=small)
 
     arrays = [out, key] if in_place else [out, key, x]
     uses = [Use(out, True, None), Use(key, False, None)]
     if not in_place:
         uses.append(Use(x, False, None))
-    w.kernel(("dropout", plan, threshold, in_place), arrays, write, uses)
+    rate = step.attrs["rate"]
+    w.kernel(("dropout", plan, threshold, rate, in_place, small), arrays, write, uses)
     return 1

@@ -50,20 +50,23 @@ def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
                 corner = f.at(source, (q.index, sw * c))
                 target = f.at(py, (line.index, ow * c), (q.index, c))
                 index = f.at(pi, (line.index, ow * c), (q.index, c))
-                with f.loop(0, c) as k:
-                    best = b.load(f.at(corner, (k.index, 1)))
+
+                def channels(k: Val | int, lanes: int) -> None:
+                    best = f.load(f.at(corner, (k, 1)), lanes)
                     at: Val = ir.Constant(I16, 0)
                     for tap in range(1, kh * kw):
                         i, j = divmod(tap, kw)
-                        value = b.load(f.at(corner, (i, width * c), (j, c), (k.index, 1)))
+                        value = f.load(f.at(corner, (i, width * c), (j, c), (k, 1)), lanes)
                         # Unordered: true where the value is a NaN; a NaN held is kept below.
                         better = b.fcmp_unordered(">", value, best)
                         held = b.fcmp_unordered("uno", best, best)
                         better = b.and_(better, b.not_(held))
                         best = b.select(better, value, best)
                         at = b.select(better, ir.Constant(I16, tap), at)
-                    b.store(best, f.at(target, (k.index, 1)))
-                    b.store(at, f.at(index, (k.index, 1)))
+                    f.store(best, f.at(target, (k, 1)), lanes)
+                    f.store(at, f.at(index, (k, 1)), lanes)
+
+                f.each(c, w.lanes, channels)
 
     w.kernel(
         ("max-pool", x.shape, y.shape, kh, kw, sh, sw),
@@ -94,23 +97,25 @@ def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
             target = f.at(po, (image.index, h * width * c))
             covered = apart and kh == sh and kw == sw and oh * sh == h and ow * sw == width
             if not covered:
-                with f.loop(0, h * width * c) as i:
-                    b.store(f32(0.0), f.at(target, (i.index, 1)))
+                f.fill(target, h * width * c, w.lanes)
             with f.loop(0, oh) as r, f.loop(0, ow) as q:
                 corner = f.at(target, (r.index, sh * width * c), (q.index, sw * c))
                 grad = f.at(pg, (image.index, gs[0]), (r.index, gs[2]), (q.index, gs[3]))
                 index = f.at(pi, (image.index, oh * ow * c), (r.index, ow * c), (q.index, c))
-                with f.loop(0, c) as k:
-                    value = b.load(f.at(grad, (k.index, gs[1])))
-                    at = b.load(f.at(index, (k.index, 1)))
+
+                def channels(k: Val | int, lanes: int) -> None:
+                    value = f.load(f.at(grad, (k, gs[1])), lanes)
+                    at = f.load(f.at(index, (k, 1)), lanes)
                     for tap in range(kh * kw):
                         i, j = divmod(tap, kw)
                         here = b.icmp_signed("==", at, ir.Constant(I16, tap))
                         part = b.select(here, value, f32(0.0))
-                        spot = f.at(corner, (i, width * c), (j, c), (k.index, 1))
+                        spot = f.at(corner, (i, width * c), (j, c), (k, 1))
                         if not apart:
-                            part = b.fadd(b.load(spot), part)
-                        b.store(part, spot)
+                            part = b.fadd(f.load(spot, lanes), part)
+                        f.store(part, spot, lanes)
+
+                f.each(c, w.lanes if gs[1] == 1 or c == 1 else 1, channels)
 
     w.kernel(
         ("max-pool-gradient", out.shape, g.shape, gs, kh, kw, sh, sw),
@@ -143,26 +148,28 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
             big = f.at(pl, (image.index, h * width * c))
             little = f.at(ps, (image.index, oh * ow * c))
             if not forward:
-                with f.loop(0, h * width * c) as i:
-                    b.store(f32(0.0), f.at(big, (i.index, 1)))
+                f.fill(big, h * width * c, w.lanes)
             with f.loop(0, oh) as r, f.loop(0, ow) as q:
                 corner = f.at(big, (r.index, sh * width * c), (q.index, sw * c))
                 spot = f.at(little, (r.index, ow * c), (q.index, c))
-                with f.loop(0, c) as k:
+
+                def channels(k: Val | int, lanes: int) -> None:
                     taps = [
-                        f.at(corner, (i, width * c), (j, c), (k.index, 1))
+                        f.at(corner, (i, width * c), (j, c), (k, 1))
                         for i in range(kh)
                         for j in range(kw)
                     ]
                     if forward:
-                        total = b.load(taps[0])
+                        total = f.load(taps[0], lanes)
                         for tap in taps[1:]:
-                            total = b.fadd(total, b.load(tap))
-                        b.store(b.fmul(total, share), f.at(spot, (k.index, 1)))
+                            total = b.fadd(total, f.load(tap, lanes))
+                        f.store(b.fmul(total, share), f.at(spot, (k, 1)), lanes)
                     else:
-                        part = b.fmul(b.load(f.at(spot, (k.index, 1))), share)
+                        part = b.fmul(f.load(f.at(spot, (k, 1)), lanes), share)
                         for tap in taps:
-                            b.store(b.fadd(b.load(tap), part), tap)
+                            f.store(b.fadd(f.load(tap, lanes), part), tap, lanes)
+
+                f.each(c, w.lanes, channels)
 
     w.kernel(
         ("average-pool", forward, large.shape, small.shape, kh, kw, sh, sw),

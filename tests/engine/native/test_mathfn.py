@@ -8,31 +8,36 @@ from llvmlite import ir
 
 from engine.native import mathfn
 from engine.native.emit import F32_P, I64, Function
-from engine.native.jit import compile_module
+from engine.native.jit import Kernel, store, symbol
+
+NAMES = ("exp", "log", "sigmoid", "tanh", "erf")
 
 
 @pytest.fixture(scope="module")
 def compiled():
     """Each function over an array, by name."""
-    module = ir.Module("functions")
-    names = ("exp", "log", "sigmoid", "tanh", "erf")
-    for name in names:
-        f = Function(module, name, [F32_P, F32_P, I64])
-        x, y, n = f.args
-        with f.loop(0, n) as i:
-            value = getattr(mathfn, name)(f, f.b.load(f.at(x, (i.index, 1))))
-            f.b.store(value, f.at(y, (i.index, 1)))
-        f.b.ret_void()
-    library = compile_module(module)
+
+    def kernel(name):
+        def make():
+            module = ir.Module(name)
+            f = Function(module, symbol("test", name), [F32_P, F32_P, I64])
+            x, y, n = f.args
+            with f.loop(0, n) as i:
+                value = getattr(mathfn, name)(f, f.b.load(f.at(x, (i.index, 1))))
+                f.b.store(value, f.at(y, (i.index, 1)))
+            f.b.ret_void()
+            return module
+
+        return Kernel(symbol("test", name), make)
+
+    store().load([kernel(name) for name in NAMES])
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-    entries = {name: kind(library.address(name)) for name in names}
 
     def run(name, x):
         y = np.empty_like(x)
-        entries[name](x.ctypes.data, y.ctypes.data, x.size)
+        kind(store().address(symbol("test", name)))(x.ctypes.data, y.ctypes.data, x.size)
         return y
 
-    run.library = library
     return run
 
 
