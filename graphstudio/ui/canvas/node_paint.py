@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
+from collections.abc import Callable
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QPolygonF, QTransform
@@ -24,40 +26,72 @@ from graphstudio.ui.canvas.style import CanvasStyle, faded, mix, paint_badge
 _SHELL_PIXELS = 2.5
 """Above this many device pixels a unit few nodes are in view, and shells would be large."""
 _MOST_SHELLS = 300
+_MOST_WHOLE = 400
 
 
 class Shells:
-    """Pictures of nodes without their own texts, for one theme at one scale.
+    """Pictures of nodes, with and without their own texts, for one theme at one scale.
 
     A rounded, shadowed body with ports costs twenty times as much to paint as to copy, and a
-    graph of a thousand nodes has a few dozen different ones.
+    graph of a thousand nodes has a few dozen different ones: these *shells* make zooming quick.
+    A node that is painted again at the same scale is kept whole, which makes panning quick.
     """
 
     def __init__(self) -> None:
         self._scale = (0.0, 0.0)
-        self._made: dict[object, QPixmap] = {}
+        self._shells: dict[object, QPixmap] = {}
+        self._whole: OrderedDict[object, tuple[NodeFace, QPixmap | None]] = OrderedDict()
 
     def clear(self) -> None:
         """The theme has changed: paint them anew."""
-        self._made.clear()
+        self._shells.clear()
+        self._whole.clear()
 
-    def get(
+    def shell(
         self, face: NodeFace, style: CanvasStyle, state: FaceState, scale: float, dpr: float
     ) -> QPixmap:
-        """The picture, whose top left corner lies ``MARGIN`` outside the body's."""
-        if self._scale != (scale, dpr) or len(self._made) > _MOST_SHELLS:
-            self._made.clear()
+        """Body, ports and badge; the corner of the picture lies ``MARGIN`` outside the body's."""
+        if self._scale != (scale, dpr) or len(self._shells) > _MOST_SHELLS:
+            self.clear()
             self._scale = (scale, dpr)
         footer = face.shape is not None or face.count is not None
         key = (face.look, state.selected, state.hovered, state.connected, footer)
-        found = self._made.get(key)
+        found = self._shells.get(key)
         if found is None:
-            found = self._made[key] = _picture(face, style, state, scale, dpr)
+            found = self._shells[key] = _picture(face, style, state, scale, dpr, _paint_shell)
         return found
+
+    def whole(
+        self, face: NodeFace, style: CanvasStyle, state: FaceState, scale: float, dpr: float
+    ) -> QPixmap | None:
+        """The node with its texts, or None when it is asked for the first time."""
+        if self._scale != (scale, dpr):
+            return None
+        key = (id(face), state.selected, state.hovered, state.connected)
+        found = self._whole.get(key)
+        if found is None:
+            self._whole[key] = (face, None)  # holding the face keeps its id from being used again
+            if len(self._whole) > _MOST_WHOLE:
+                self._whole.popitem(last=False)
+            return None
+        self._whole.move_to_end(key)
+        picture = found[1]
+        if picture is None:
+            picture = _picture(face, style, state, scale, dpr, _paint_all)
+            self._whole[key] = (face, picture)
+        return picture
+
+
+Painting = Callable[[QPainter, NodeFace, CanvasStyle, FaceState, float, float], None]
 
 
 def _picture(
-    face: NodeFace, style: CanvasStyle, state: FaceState, scale: float, dpr: float
+    face: NodeFace,
+    style: CanvasStyle,
+    state: FaceState,
+    scale: float,
+    dpr: float,
+    paint: Painting,
 ) -> QPixmap:
     bounds = face.bounds
     pixmap = QPixmap(
@@ -69,8 +103,9 @@ def _picture(
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
     painter.scale(scale, scale)
-    painter.translate(MARGIN, MARGIN)
-    _paint_shell(painter, face, style, state, scale, dpr)
+    edge = round(MARGIN * scale * dpr) / dpr / scale  # as ``paint_node`` rounds it
+    painter.translate(edge, edge)
+    paint(painter, face, style, state, scale, dpr)
     painter.end()
     return pixmap
 
@@ -93,18 +128,32 @@ def paint_node(
         painter.setOpacity(painter.opacity() * 0.35)
     x, y = round(at.dx() * dpr) / dpr, round(at.dy() * dpr) / dpr
     if scale * dpr <= _SHELL_PIXELS:
+        whole = shells.whole(face, style, state, scale, dpr)
+        picture = whole or shells.shell(face, style, state, scale, dpr)
         edge = round(MARGIN * scale * dpr) / dpr
         painter.setWorldTransform(QTransform.fromTranslate(x - edge, y - edge))
-        painter.drawPixmap(0, 0, shells.get(face, style, state, scale, dpr))
-        painter.setWorldTransform(QTransform(scale, 0.0, 0.0, scale, x, y))
+        painter.drawPixmap(0, 0, picture)
+        texts = whole is None
     else:
         _paint_shell(painter, face, style, state, scale, dpr)
-    if scale >= SMALL_TEXT_ZOOM:
-        _paint_texts(painter, face, style)
-    else:
-        _paint_far_texts(painter, face, style)
+        texts = True
+    painter.setWorldTransform(QTransform(scale, 0.0, 0.0, scale, x, y))
+    if texts:
+        _paint_node_texts(painter, face, style, scale)
     if state.legal or state.hot is not None:
         _paint_lit_ports(painter, face, style, state)
+
+
+def _paint_all(
+    painter: QPainter,
+    face: NodeFace,
+    style: CanvasStyle,
+    state: FaceState,
+    scale: float,
+    dpr: float,
+) -> None:
+    _paint_shell(painter, face, style, state, scale, dpr)
+    _paint_node_texts(painter, face, style, scale)
 
 
 # -- the shell -----------------------------------------------------------------------------------
@@ -240,6 +289,13 @@ def _diamond(c: QPointF, r: float) -> QPolygonF:
 
 
 # -- texts ---------------------------------------------------------------------------------------
+
+
+def _paint_node_texts(painter: QPainter, face: NodeFace, style: CanvasStyle, scale: float) -> None:
+    if scale >= SMALL_TEXT_ZOOM:
+        _paint_texts(painter, face, style)
+    else:
+        _paint_far_texts(painter, face, style)
 
 
 def _paint_texts(painter: QPainter, face: NodeFace, style: CanvasStyle) -> None:

@@ -41,6 +41,8 @@ def canvas_font(pixels: float, *, bold: bool = False) -> QFont:
     font.setPixelSize(max(1, round(pixels)))
     font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
     font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
+    # coloured edges are right on one ground only; these texts are also copied from pictures
+    font.setStyleStrategy(QFont.StyleStrategy.NoSubpixelAntialias)
     return font
 
 

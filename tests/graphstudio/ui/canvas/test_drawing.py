@@ -290,3 +290,18 @@ def test_painting_keeps_up_after_the_view_moves_by_hand(view, hand):
     once = picture(view)
     view.viewport().update()
     assert picture(view) == once
+
+
+@pytest.mark.parametrize("zoom", [0.5, 0.87, 1.0, 1.5, 3.0])
+def test_a_node_looks_the_same_drawn_and_copied(view, zoom):
+    """The second paint at a zoom copies nodes from pictures; nobody may see the difference."""
+    view.set_zoom(zoom)
+    drawn = picture(view)
+    view.viewport().update()
+    copied = picture(view)
+    worst = max(
+        abs(drawn.pixelColor(x, y).lightness() - copied.pixelColor(x, y).lightness())
+        for x in range(0, 1200, 3)
+        for y in range(0, 860, 3)
+    )
+    assert worst <= 12
