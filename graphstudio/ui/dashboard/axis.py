@@ -33,7 +33,7 @@ class Axis(pg.AxisItem):
         super().__init__(orientation, maxTickLength=-4)
         self.kind = kind
         self.enableAutoSIPrefix(False)
-        self.setStyle(autoExpandTextSpace=False, tickTextOffset=5, hideOverlappingLabels=True)
+        self.setStyle(autoExpandTextSpace=False, tickTextOffset=5, hideOverlappingLabels=12)
 
     def set_kind(self, kind: str) -> None:
         if kind != self.kind:

@@ -43,6 +43,7 @@ class ConfusionView(QWidget):
         self.matrix = Matrix(theme)
         self._shares.toggled.connect(self.matrix.set_shares)
         self.matrix.cell_selected.connect(self._on_cell)
+        self.matrix.resized.connect(self._fit)
         self._no_matrix = QLabel()
         self._details_title, self._details = QLabel(), QLabel()
         self._details.setObjectName("cellDetails")
@@ -132,10 +133,6 @@ class ConfusionView(QWidget):
         if self._evaluated is not None:
             self._show_tiles()
         self._on_cell(self.matrix.selected)
-
-    def resizeEvent(self, event) -> None:
-        super().resizeEvent(event)
-        self._fit()
 
     def minimumSizeHint(self) -> QSize:
         return QSize(240, 160)

@@ -40,6 +40,7 @@ def precision_recall(counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.fl
 class Matrix(QWidget):
     """The heat map with row and column names and, to its right, precision and recall."""
 
+    resized = Signal()
     cell_selected = Signal(object)
     """(row, column) that was clicked or reached by the arrow keys, or None."""
 
@@ -275,6 +276,10 @@ class Matrix(QWidget):
         self.setToolTip(
             "" if cell is None else "\n".join(cell_facts(self._counts, self._names, cell))
         )
+
+    def resizeEvent(self, event: QEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
 
     def leaveEvent(self, _event: QEvent) -> None:
         self._hover = None

@@ -1,4 +1,4 @@
-"""The row between status and page: names of the pages, and controls as far as there is room."""
+"""The row on top of the dashboard: names of the pages, status, and controls as room allows."""
 
 from __future__ import annotations
 
@@ -7,36 +7,45 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QHBoxLayout, QTabBar, QWidget
 
-SPACING, MARGINS = 6, (6, 0, 10, 0)
+from graphstudio.ui.dashboard.status import StatusStrip
+
+SPACING, MARGINS = 6, (6, 2, 10, 2)
 
 
 class Header(QWidget):
-    """Tabs to the left, always whole; controls to the right, which go one by one.
+    """Tabs to the left, always whole; the status; controls to the right, which go one by one.
 
     Parameters
     ----------
     tools : sequence of QWidget
         The controls, from left to right.
-    first_to_go : sequence of QWidget
-        The same, in the order in which they are hidden as the room gets less.
+    spare : sequence of QWidget
+        Those of them that go before the status loses a figure, in this order.
+    needed : sequence of QWidget
+        Those that go only when the status is at its least width, in this order.
     """
 
     def __init__(
         self,
         tabs: QTabBar,
+        status: StatusStrip,
         tools: Sequence[QWidget],
         *,
-        first_to_go: Sequence[QWidget],
+        spare: Sequence[QWidget],
+        needed: Sequence[QWidget],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._tabs, self._tools, self._first_to_go = tabs, tools, first_to_go
+        self._tabs, self._status, self._tools = tabs, status, tools
+        self._spare, self._needed = spare, needed
         self._shown = True
         layout = QHBoxLayout(self)
         layout.setContentsMargins(*MARGINS)
         layout.setSpacing(SPACING)
         layout.addWidget(tabs)
-        layout.addStretch(1)
+        layout.addSpacing(SPACING)
+        layout.addWidget(status, 1)
+        layout.addSpacing(SPACING)
         for tool in tools:
             layout.addWidget(tool)
 
@@ -46,16 +55,20 @@ class Header(QWidget):
         self.arrange()
 
     def arrange(self) -> None:
-        """Show as many controls as fit beside the names of the pages."""
+        """Show as many controls as fit beside the pages' names and the status."""
         self._tabs.setMinimumWidth(self._tabs.sizeHint().width())
-        room = self.width() - self._tabs.sizeHint().width() - MARGINS[0] - MARGINS[2]
-        needed = sum(max(t.sizeHint().width(), t.minimumWidth()) + SPACING for t in self._tools)
+        room = self.width() - self.minimumSizeHint().width() + self._status.LEAST_WIDTH
         hidden = set() if self._shown else set(self._tools)
-        for tool in self._first_to_go:
-            if needed + SPACING <= room:
-                break
-            hidden.add(tool)
-            needed -= max(tool.sizeHint().width(), tool.minimumWidth()) + SPACING
+        left = room - sum(_width(tool) for tool in self._tools)
+        for tools, status_width in (
+            (self._spare, self._status.GOOD_WIDTH),
+            (self._needed, self._status.LEAST_WIDTH),
+        ):
+            for tool in tools:
+                if left >= status_width:
+                    break
+                hidden.add(tool)
+                left += _width(tool)
         for tool in self._tools:
             tool.setVisible(tool not in hidden)
 
@@ -64,5 +77,10 @@ class Header(QWidget):
         self.arrange()
 
     def minimumSizeHint(self) -> QSize:
-        width = self._tabs.sizeHint().width() + MARGINS[0] + MARGINS[2]
+        width = self._tabs.sizeHint().width() + self._status.LEAST_WIDTH
+        width += MARGINS[0] + MARGINS[2] + 4 * SPACING
         return QSize(width, super().minimumSizeHint().height())
+
+
+def _width(tool: QWidget) -> int:
+    return max(tool.sizeHint().width(), tool.minimumWidth()) + SPACING

@@ -140,16 +140,19 @@ class DashboardPanel(QWidget):
         self._runs_button.setObjectName("showRuns")
         self._header = Header(
             self.tabs,
+            self.status,
             (
-                self._smoothing_label, self.smoothing, self._smoothing_value, self._axis_label,
-                self.axis, self._csv, self._runs_button,
+                self._smoothing_label,
+                self.smoothing,
+                self._smoothing_value,
+                self._axis_label,
+                self.axis,
+                self._csv,
+                self._runs_button,
             ),
-            first_to_go=(
-                self._axis_label, self._smoothing_label, self._smoothing_value, self._runs_button,
-                self._csv, self.smoothing, self.axis,
-            ),
-        )  # fmt: skip
-
+            spare=(self._axis_label, self._smoothing_label, self._smoothing_value),
+            needed=(self._runs_button, self._csv, self.smoothing, self.axis),
+        )
         self.curves = CurvesPage(theme)
         self.runs = RunsList(theme)
         self.runs.front_chosen.connect(self.shelf.show_in_front)
@@ -171,9 +174,9 @@ class DashboardPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.status)
-        layout.addWidget(self.banner)
         layout.addWidget(self._header)
+        layout.addWidget(self.status.bar)
+        layout.addWidget(self.banner)
         layout.addWidget(self._pages, 1)
 
     def retranslate(self) -> None:

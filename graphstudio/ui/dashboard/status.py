@@ -1,12 +1,12 @@
-"""The strip on top of the dashboard: state, progress, speed and time of the run in front."""
+"""State, progress, speed and time of the run in front."""
 
 from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
@@ -79,8 +79,66 @@ class ElidedLabel(QLabel):
             )
 
 
-class StatusStrip(QFrame):
-    """State, progress bar and four figures in one row."""
+class ProgressLine(QWidget):
+    """How much of the run is done, as a thin line; it wanders while that is not known."""
+
+    HEIGHT, WANDER_MS = 4, 40
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("runProgress")
+        self.setFixedHeight(self.HEIGHT)
+        self._theme = theme
+        self._share: float | None = 0.0
+        self._phase = 0.0
+        self._timer = QTimer(self, interval=self.WANDER_MS)
+        self._timer.timeout.connect(self._wander)
+        theme.changed.connect(self.update)
+
+    @property
+    def share(self) -> float | None:
+        """Between 0 and 1, None while it is not known."""
+        return self._share
+
+    def set_share(self, share: float | None) -> None:
+        self._share = share
+        if share is None and self.isVisible():
+            self._timer.start()
+        else:
+            self._timer.stop()
+        self.setAccessibleDescription("" if share is None else f"{share:.0%}")
+        self.update()
+
+    def showEvent(self, event) -> None:
+        super().showEvent(event)
+        self.set_share(self._share)
+
+    def hideEvent(self, event) -> None:
+        super().hideEvent(event)
+        self._timer.stop()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        tokens = self._theme.tokens
+        wide = self.width()
+        with QPainter(self) as painter:
+            painter.fillRect(self.rect(), tokens.color("border"))
+            if self._share is None:
+                left, part = self._phase * 1.25 * wide - 0.25 * wide, 0.25 * wide
+            else:
+                left, part = 0.0, self._share * wide
+            painter.fillRect(QRectF(left, 0.0, part, self.HEIGHT), tokens.color("accent"))
+
+    def _wander(self) -> None:
+        self._phase = (self._phase + self.WANDER_MS / 1500.0) % 1.0
+        self.update()
+
+
+class StatusStrip(QWidget):
+    """State and place of the run, and four figures, in one row; ``bar`` goes below it."""
+
+    LEAST_WIDTH, GOOD_WIDTH = 150, 560
+    SHOWN_FROM = (250, 330, 420, 520)
+    """Widths from which time left, elapsed time, throughput and learning rate are shown."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -98,30 +156,20 @@ class StatusStrip(QFrame):
         self._place.setObjectName("runProgressText")
         self._place.setTextFormat(Qt.TextFormat.PlainText)
         set_role(self._place, "dim")
-        self.bar = QProgressBar()
-        self.bar.setObjectName("runProgress")
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, 1000)
-        self.elapsed = Figure("elapsed", "00:00:00")
+        self.bar = ProgressLine(theme)
         self.left = Figure("timeLeft", "00:00:00")
-        self.speed = Figure("throughput", "00,000,000")
-        self.learning_rate = Figure("learningRate", "0.000e−00")
-
-        state = QHBoxLayout()
-        state.setSpacing(6)
-        state.addWidget(self._icon)
-        state.addWidget(self._text)
-        state.addSpacing(10)
-        state.addWidget(self._place, 1)
-        middle = QVBoxLayout()
-        middle.setSpacing(5)
-        middle.addLayout(state)
-        middle.addWidget(self.bar)
+        self.elapsed = Figure("elapsed", "00:00:00")
+        self.speed = Figure("throughput", "00,000")
+        self.learning_rate = Figure("learningRate", "0.0000")
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 6, 12, 6)
-        layout.setSpacing(18)
-        layout.addLayout(middle, 1)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self._icon)
+        layout.addWidget(self._text)
+        layout.addSpacing(4)
+        layout.addWidget(self._place, 1)
         for figure in (self.elapsed, self.left, self.speed, self.learning_rate):
+            layout.addSpacing(6)
             layout.addWidget(figure)
         theme.changed.connect(self._dress)
         self.retranslate()
@@ -168,27 +216,25 @@ class StatusStrip(QFrame):
         self._show_place()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(240, super().minimumSizeHint().height())
+        return QSize(self.LEAST_WIDTH, super().minimumSizeHint().height())
 
     def resizeEvent(self, event) -> None:
         super().resizeEvent(event)
-        # What matters least goes first when the window is narrow.
-        self.learning_rate.setVisible(self.width() >= 640)
-        self.speed.setVisible(self.width() >= 540)
-        self.elapsed.setVisible(self.width() >= 440)
+        # What matters least goes first when there is little room.
+        figures = (self.left, self.elapsed, self.speed, self.learning_rate)
+        for figure, width in zip(figures, self.SHOWN_FROM, strict=True):
+            figure.setVisible(self.width() >= width)
 
     def _dress(self) -> None:
         text, name, token = STATES[self._state]
-        shown = render(text)
-        self._text.setText(f"{shown}: {self._what}" if self._what else shown)
+        self._text.setText(render(text))
         ratio = self.devicePixelRatioF()
         self._icon.setPixmap(pixmap(name, getattr(self._theme.tokens, token), 18, ratio))
 
     def _show_place(self) -> None:
         if not self._steps:
-            self._place.setText("")
-            self.bar.setRange(0, 0 if self._state == "preparing" else 1000)
-            self.bar.setValue(0)
+            self._place.setText(self._what)
+            self.bar.set_share(None if self._state == "preparing" else 0.0)
             return
         self._place.setText(
             tr(
@@ -199,5 +245,4 @@ class StatusStrip(QFrame):
                 steps=formats.count(self._steps),
             )
         )
-        self.bar.setRange(0, 1000)
-        self.bar.setValue(round(1000 * min(1.0, self._step / self._steps)))
+        self.bar.set_share(min(1.0, self._step / self._steps))

@@ -75,7 +75,7 @@ def test_a_live_run_is_shown_as_it_goes(panel, bridge, tmp_path, qtbot):
     assert list(panel.curves.plots) == ["loss", "accuracy", "learning_rate", "samples_per_s"]
     assert label(panel, "runState") == "Running"
     assert label(panel, "runProgressText") == "epoch 2 of 4 · step 100 of 200"
-    assert panel.status.bar.value() == 500
+    assert panel.status.bar.share == 0.5
     assert panel.status.left.value.text() == "0:12"
     assert panel.status.speed.value.text() == "4,321"
     assert panel.status.learning_rate.value.text() == "0.001"
