@@ -168,6 +168,8 @@ class Emission(ABC):
     """
 
     target: ClassVar[str]
+    title: ClassVar[str]
+    """The target's name as it is shown."""
     prefixes: ClassVar[Mapping[str, str]]
     """First part of a dotted name to the import statement that it needs."""
     physical_images: ClassVar[bool] = False
@@ -286,7 +288,7 @@ class Emission(ABC):
             )
         )
         if isinstance(result, Unsupported):
-            names = {"label": node.label, "target": self.target}
+            names = {"label": node.label, "target": self.title}
             self.problems.append(
                 Problem(
                     Message(result.reason.template, {**names, **result.reason.args}),

@@ -75,6 +75,7 @@ class KerasEmission(Emission):
     """Layers are made where they are applied."""
 
     target = "keras"
+    title = "Keras"
     prefixes: ClassVar[Mapping[str, str]] = {
         "keras": "import keras",
         "layers": "from keras import layers",
@@ -134,13 +135,14 @@ def outputs_of(e: KerasEmission) -> list[Output]:
             continue  # Keras has no loss that is only watched
         prediction, target = (s.node if s is not None else "" for s in node.inputs)
         if prediction not in e.outputs or target not in fields:
-            message = Message("'{label}' does not compare a layer with a field of the data")
+            message = Message(
+                "'{label}' does not compare a layer with a field of the data", {"label": node.label}
+            )
             hint = Message(
                 "Wire its prediction to a layer and its target to a Target or Input node, or "
                 "export to PyTorch or TensorFlow."
             )
-            named = Message(message.template, {"label": node.label})
-            problems.append(Problem(named, hint, node.id))
+            problems.append(Problem(message, hint, node.id))
             continue
         wanted = e.graph.by_id[target]
         loss = node.role == "loss"

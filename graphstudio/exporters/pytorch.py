@@ -42,6 +42,7 @@ class PyTorchEmission(Emission):
     """Layers are attributes of the module, applied in ``forward``."""
 
     target = "pytorch"
+    title = "PyTorch"
     prefixes: ClassVar[Mapping[str, str]] = {
         "F": "import torch.nn.functional as F",
         "nn": "from torch import nn",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphstudio.exporters.base import Emission, optimizer_of
+from graphstudio.nodes.types import format_shape
 
 _NAMES = {"pytorch": "PyTorch", "tensorflow": "TensorFlow", "keras": "Keras 3"}
 
@@ -50,7 +51,7 @@ result = model(INPUTS, training=False)
 ```python
 import keras
 
-model = keras.saving.load_model("trained/model.keras")
+model = keras.saving.load_model("trained/model.keras", compile=False)
 result = model.predict(INPUTS)
 ```
 
@@ -89,7 +90,10 @@ def readme(e: Emission, cls: str, files: set[str] | None = None) -> str:
         for name, what in _FILES.items()
         if name in present | {"weights.safetensors", "requirements.txt"}
     ]
-    inputs = ", ".join(n.name for n in e.model_inputs)
+    names = [n.name for n in e.model_inputs]
+    inputs = ", ".join(names)
+    if target == "keras" and len(names) > 1:
+        inputs = "{" + ", ".join(f'"{n}": {n}' for n in names) + "}"
     use = _USE[target].replace("CLASS", cls).replace("INPUTS", inputs).strip("\n")
     notes = "\n".join(f"- {note}" for note in _notes(e))
     return f"""# {_NAMES[target]} export
@@ -115,10 +119,26 @@ python train.py --evaluate                      # evaluates the weights in this 
 
 {use}
 
+{_shapes(e)}
+
 ## What to expect of the numbers
 
 {notes}
 """
+
+
+def _shapes(e: Emission) -> str:
+    """What goes into the model and what comes out, with the axes as the target has them."""
+    read = [
+        f"`{f.name}` {format_shape(f.layout.shape(f.type.shape))}"
+        for f in e.feeds
+        if f.node in e.model_inputs
+    ]
+    given = [
+        f"`{e.graph.by_id[i].name}` {format_shape(v.layout.shape(v.type.shape))}"
+        for i, v in e.outputs.items()
+    ]
+    return f"The model reads {' and '.join(read)}, float32, and gives {' and '.join(given)}."
 
 
 def _notes(e: Emission) -> list[str]:

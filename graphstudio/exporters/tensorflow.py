@@ -74,6 +74,7 @@ class TensorFlowEmission(Emission):
     """Layers are small modules of ``layers.py``, applied in ``__call__``."""
 
     target = "tensorflow"
+    title = "TensorFlow"
     prefixes: ClassVar[Mapping[str, str]] = {"tf": _TF}
     physical_images = True
 
