@@ -26,6 +26,8 @@ class FailureBanner(QFrame):
     """Hidden until ``show_failure``."""
 
     node_activated = Signal(str)
+    data_asked = Signal(str)
+    """The files of this kind of data source are to be fetched."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,6 +47,10 @@ class FailureBanner(QFrame):
         self._node = QPushButton()
         self._node.setObjectName("failureNode")
         self._node.clicked.connect(self._show_node)
+        self._data = QPushButton()
+        self._data.setObjectName("failureData")
+        self._data.clicked.connect(lambda: self.data_asked.emit(self._source))
+        self._source = ""
         self._details_button = QPushButton(checkable=True)
         self._details_button.setObjectName("failureDetailsButton")
         self._details_button.toggled.connect(self._show_details)
@@ -69,7 +75,7 @@ class FailureBanner(QFrame):
         row.setSpacing(8)
         row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(texts, 1)
-        for button in (self._node, self._details_button, self._copy, self._close):
+        for button in (self._data, self._node, self._details_button, self._copy, self._close):
             row.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 8, 8)
@@ -86,8 +92,11 @@ class FailureBanner(QFrame):
     def failure(self) -> Failed | None:
         return self._failure
 
-    def show_failure(self, failure: Failed) -> None:
+    def show_failure(self, failure: Failed, *, fetchable: str = "") -> None:
+        """Show what went wrong; ``fetchable`` names a data source whose files can be fetched."""
         self._failure = failure
+        self._source = fetchable
+        self._data.setVisible(bool(fetchable))
         self._message.setText(failure.message)
         self._hint.setText(failure.hint)
         self._hint.setVisible(bool(failure.hint))
@@ -101,6 +110,7 @@ class FailureBanner(QFrame):
 
     def retranslate(self) -> None:
         self._node.setText(tr("Show node"))
+        self._data.setText(tr("Get the data…"))
         self._details_button.setText(tr("Details"))
         self._copy.setText(tr("Copy"))
         self._copy.setToolTip(tr("Copy message and details"))

@@ -41,6 +41,7 @@ from graphstudio.ui.dashboard.status import STATES, StatusStrip
 from graphstudio.ui.dashboard.stored_runs import load_run, run_title, write_csv
 from graphstudio.ui.dashboard.texts import evaluation_texts
 from graphstudio.ui.icons import icon
+from graphstudio.ui.inspector.project_page import FETCHABLE
 from graphstudio.ui.project import Project
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
@@ -56,6 +57,8 @@ class DashboardPanel(QWidget):
 
     node_activated = Signal(str)
     status_message = Signal(str)
+    data_asked = Signal(str)
+    """The files of this kind of data source are missing and to be fetched."""
 
     def __init__(
         self,
@@ -107,6 +110,7 @@ class DashboardPanel(QWidget):
         self.status = StatusStrip(theme)
         self.banner = FailureBanner(theme)
         self.banner.node_activated.connect(self.node_activated)
+        self.banner.data_asked.connect(self.data_asked)
         self.tabs = QTabBar()
         self.tabs.setObjectName("dashboardTabs")
         self.tabs.setExpanding(False)
@@ -381,7 +385,9 @@ class DashboardPanel(QWidget):
         if not self._live_in_front:
             self.shelf.show_in_front(self.shelf.live.id)
         self._end()
-        self.banner.show_failure(message)
+        source = self._project.document.data.source if self._project is not None else ""
+        missing = message.reason == "data" and source in FETCHABLE
+        self.banner.show_failure(message, fetchable=source if missing else "")
 
     def _end(self) -> None:
         """The last drawing of a run: axes end where the data ends."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -112,4 +114,25 @@ def test_the_real_worker_trains_and_leaves_weights(qtbot, digits, theme):
     qtbot.waitUntil(lambda: bridge.state == "idle", timeout=60_000)
     assert [type(o).__name__ for o in outcomes] == ["Finished"], outcomes
     assert made.latest_weights == Path(outcomes[0].weights)
+    bridge.deleteLater()
+
+
+def test_the_real_worker_killed_in_the_middle_is_told_and_the_next_run_works(qtbot, digits, theme):
+    bridge = TrainingBridge()
+    made = controls(qtbot, digits, bridge, theme)
+    failures, steps = [], []
+    bridge.failed.connect(failures.append)
+    bridge.stepped.connect(steps.append)
+    assert made.train()
+    qtbot.waitUntil(lambda: len(steps) > 2, timeout=60_000)
+    os.kill(bridge.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: bridge.state == "idle", timeout=2_000)
+    assert [f.reason for f in failures] == ["killed"]
+    finished = []
+    bridge.finished.connect(finished.append)
+    button(made, "epochs_field").setValue(1)
+    assert made.train()
+    qtbot.waitUntil(lambda: bridge.state == "idle", timeout=60_000)
+    assert len(failures) == 1
+    assert finished[0].status == "completed"
     bridge.deleteLater()

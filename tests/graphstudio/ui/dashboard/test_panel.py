@@ -12,7 +12,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from graphstudio import i18n
-from graphstudio.document.model import Document
+from graphstudio.document.model import DataSpec, Document
 from graphstudio.training import files
 from graphstudio.training.messages import Failed, Finished, Preparing
 from graphstudio.ui.dashboard.panel import CONFUSION as CONFUSION_TAB
@@ -156,6 +156,21 @@ def test_a_failure_is_told_with_hint_details_and_node(panel, bridge, tmp_path, q
     assert label(panel, "runState") == "Failed"
     begin(bridge, tmp_path / "demo.runs" / SECOND)
     assert not panel.banner.isVisible()
+
+
+def test_missing_data_can_be_fetched_from_the_banner(qtbot, bridge, theme, tmp_path):
+    mnist = Project(Document(data=DataSpec(source="mnist")), tmp_path / "demo.gsproj")
+    panel = DashboardPanel(bridge, theme, mnist)
+    qtbot.addWidget(panel)
+    panel.show()
+    begin(bridge, tmp_path / "demo.runs" / FIRST)
+    bridge.failed.emit(Failed(reason="data", message="MNIST is not here"))
+    with qtbot.waitSignal(panel.data_asked) as asked:
+        panel.findChild(object, "failureData").click()
+    assert asked.args == ["mnist"]
+    begin(bridge, tmp_path / "demo.runs" / SECOND)
+    bridge.failed.emit(Failed(reason="memory", message="no room"))
+    assert not panel.findChild(object, "failureData").isVisible()
 
 
 def test_past_runs_are_listed_and_brought_to_the_front(panel, saved, qtbot):
