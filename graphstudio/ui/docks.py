@@ -24,7 +24,7 @@ LAYOUT_VERSION = 1
 """Raise it when docks come, go or move: an older layout is then not restored."""
 
 LEFT_WIDTH, RIGHT_WIDTH, BOTTOM_HEIGHT = 216, 344, 300
-BOTTOM_SHARE = 0.33
+BOTTOM_SHARE = 0.36
 """The panels below take at least this share of a tall window."""
 WIDE = 1800
 """Width of a window in pixels from which training and code stand side by side."""

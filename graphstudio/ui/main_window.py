@@ -223,6 +223,9 @@ class MainWindow(QMainWindow):
         self.problems.fixed.connect(self.canvas.setFocus)
         self.inspector.fixed.connect(self.canvas.setFocus)
         self.code.export_requested.connect(self.dialogs.export)
+        self.code.copied.connect(
+            lambda name: self.status.say(tr("'{file}' is on the clipboard.", file=name))
+        )
         self.code.target_changed.connect(self._keep_target)
         self.inspector.download_requested.connect(self.dialogs.download)
         project.refused.connect(self._refused)
@@ -322,7 +325,6 @@ class MainWindow(QMainWindow):
 
     def copy_code(self) -> None:
         self.code.copy_code()
-        self.status.say(tr("'{file}' is on the clipboard.", file=self.code.current_file))
 
     # -- look and layout -----------------------------------------------------------------------
 

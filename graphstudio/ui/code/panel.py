@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from PySide6.QtCore import QObject, QSignalBlocker, QSize, Qt, QThreadPool, QTimer, Signal
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QToolButton, QVBoxLayout, QWidget
 
 from graphstudio.exporters.base import ExportError
@@ -49,6 +49,8 @@ class CodePanel(QWidget):
     export_requested = Signal(str)
     target_changed = Signal(str)
     updated = Signal()
+    copied = Signal(str)
+    """A file of this name is on the clipboard."""
 
     def __init__(
         self,
@@ -65,6 +67,9 @@ class CodePanel(QWidget):
         self._script = Script("pytorch")
         self._wanted = 0
         self._clicked = False
+        self._fresh = False
+        """True while the script is that of the last check."""
+        self._copy_next = False
 
         self.target_box = ComboBox()
         self.target_box.setObjectName("codeTarget")
@@ -111,14 +116,13 @@ class CodePanel(QWidget):
         column.addWidget(self.view, 1)
 
         self._timer = QTimer(self, singleShot=True, interval=DELAY_MS)
-        self._timer.timeout.connect(self.refresh)
+        self._timer.timeout.connect(self._refresh_if_seen)
         project.checked.connect(self._on_checked)
         project.changed.connect(self._on_change)
         project.selection_changed.connect(self._on_selection)
         theme.changed.connect(self._recolor)
         self._recolor()
         self.retranslate()
-        self._timer.start(0)
 
     @property
     def target(self) -> str:
@@ -148,8 +152,17 @@ class CodePanel(QWidget):
                 self.tabs.setCurrentIndex(i)
 
     def copy_code(self) -> None:
-        """Put the shown file on the clipboard."""
+        """Put the shown file on the clipboard, once it is that of the graph as it is now."""
+        self._copy_next = True
+        if self._fresh and self.isVisible() and not self._timer.isActive():
+            self._copy()
+        else:
+            self.refresh()
+
+    def _copy(self) -> None:
+        self._copy_next = False
         QGuiApplication.clipboard().setText(self.view.toPlainText())
+        self.copied.emit(self.current_file)
 
     def retranslate(self) -> None:
         self.setAccessibleName(tr("Code"))
@@ -167,6 +180,7 @@ class CodePanel(QWidget):
         result = self._project.check_now()
         self._show_problem(result)
         if not result.ok:
+            self._copy_next = False
             self.view.set_stale(bool(self._script.files))
             return
         try:
@@ -174,10 +188,19 @@ class CodePanel(QWidget):
         except CheckFailed:
             return  # the graph is as the checker has just refused it; its reason is shown
         self._wanted += 1
+        self._fresh = False
         done = _Done()
         done.script.connect(self._take)
         job = _Job(self._wanted, graph, self.target, self._preview, done)
         QThreadPool.globalInstance().start(job)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._timer.start(0)
+
+    def _refresh_if_seen(self) -> None:
+        if self.isVisible():  # else the work waits until somebody looks
+            self.refresh()
 
     def _take(self, number: int, script: Script) -> None:
         if number != self._wanted:
@@ -188,9 +211,12 @@ class CodePanel(QWidget):
             self.view.set_stale(True)
             return
         self._script = script
+        self._fresh = True
         self.view.set_stale(False)
         self._show_tabs()
         self._show_file()
+        if self._copy_next:
+            self._copy()
         self.updated.emit()
 
     def _show_tabs(self) -> None:
@@ -250,13 +276,16 @@ class CodePanel(QWidget):
 
     def _on_target(self) -> None:
         self.target_changed.emit(self.target)
+        self._fresh = False
         self._timer.start(0)
 
     def _on_checked(self, _result: CheckResult) -> None:
+        self._fresh = False
         self._timer.start()
 
     def _on_change(self, changes) -> None:
         if changes.training or changes.data:
+            self._fresh = False
             self._timer.start()
 
     def _show_problem(self, result: CheckResult) -> None:

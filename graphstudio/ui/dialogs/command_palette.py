@@ -48,7 +48,9 @@ class CommandPalette(QDialog):
     def __init__(
         self, entries: Sequence[Entry], theme: Theme, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent, Qt.WindowType.Popup)
+        super().__init__(parent, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
+        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setObjectName("commandPalette")
         self.setAccessibleName(tr("Commands"))
         self._entries = list(entries)

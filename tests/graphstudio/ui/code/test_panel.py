@@ -112,6 +112,15 @@ def test_copying_takes_the_shown_file(panel, qtbot):
     assert QGuiApplication.clipboard().text() == panel.script.files["train.py"]
 
 
+def test_what_is_copied_is_never_old(panel, project, qtbot):
+    panel.hide()
+    conv = node_of(project, "layer.conv2d")
+    project.push(commands.set_param(project.document, "main", [conv], "filters", 24))
+    with qtbot.waitSignal(panel.copied, timeout=10_000):
+        panel.copy_code()
+    assert "24" in QGuiApplication.clipboard().text()
+
+
 def test_a_fault_of_an_exporter_is_said_and_harms_nothing(project, theme, qtbot):
     def broken(_graph, _target):
         raise RuntimeError("on purpose")
@@ -131,12 +140,32 @@ def test_only_the_latest_answer_counts(project, theme, qtbot):
 
     panel = CodePanel(project, theme, preview=slow)
     qtbot.addWidget(panel)
+    panel.show()
     panel.refresh()
     with qtbot.waitSignal(panel.updated, timeout=5000):
         panel.set_target("keras")
         panel.refresh()
     qtbot.wait(50)
     assert panel.view.toPlainText() == "# keras"
+
+
+def test_nothing_is_generated_while_nobody_looks(project, theme, qtbot):
+    made = []
+
+    def count(_graph, target):
+        made.append(target)
+        return SimpleNamespace(files={"model.py": "x = 1"}, line_map={})
+
+    panel = CodePanel(project, theme, preview=count)
+    qtbot.addWidget(panel)
+    conv = node_of(project, "layer.conv2d")
+    project.push(commands.set_param(project.document, "main", [conv], "filters", 24))
+    project.check_now()
+    qtbot.wait(250)
+    assert made == []
+    with qtbot.waitSignal(panel.updated, timeout=5000):
+        panel.show()
+    assert made == ["pytorch"]
 
 
 def test_generating_a_script_keeps_the_window_fluid(panel, project):
