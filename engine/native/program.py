@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +73,20 @@ class NativeRun:
 
 
 def lower(
-    steps: Sequence[NamedStep], team: Team, progress: Progress | None = None
-) -> list[Callable[[], Any]]:
-    """The program's calls: native where a lowering exists, the NumPy kernel elsewhere."""
+    steps: Sequence[NamedStep],
+    team: Team,
+    progress: Progress | None = None,
+    finish: Callable[[Writer], bool] | None = None,
+) -> tuple[list[Callable[[], Any]], bool]:
+    """The program's calls: native where a lowering exists, the NumPy kernel elsewhere.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called while kernels are compiled.
+    finish : callable, optional
+        Writes what follows the last step; the second result is what it returned.
+    """
     lowerings = table()
     calls: list[Callable[[], Any]] = []
     writer: Writer | None = None
@@ -94,11 +104,9 @@ def lower(
         attempt = lowerings.get(step.name)
         done = 0
         if attempt is not None:
+            fresh = writer is None
             if writer is None:
                 writer = Writer(max_threads=team.num_threads)
-                fresh = True
-            else:
-                fresh = False
             done = attempt(writer, steps[at:])
             if not done and fresh:
                 writer = None
@@ -109,23 +117,16 @@ def lower(
             close()
             calls.append(step.run)
             at += 1
+    finished = False
+    if finish is not None:
+        writer = writer or Writer(max_threads=team.num_threads)
+        finished = finish(writer)
+        names.append("update")
+        if not writer.calls:
+            writer = None
     close()
     native = [call for call in calls if isinstance(call, NativeRun)]
     store().load([kernel for run in native for kernel in run.kernels], progress)
     for run in native:
         run.bind()
-    return calls
-
-
-def enabled() -> bool:
-    """False if ``ENGINE_NATIVE=off`` or llvmlite is missing."""
-    if os.environ.get("ENGINE_NATIVE", "").lower() in ("off", "0"):
-        return False
-    try:
-        import llvmlite.binding  # noqa: F401  (is it there?)
-    except ImportError:
-        return False
-    return True
-
-
-__all__ = ["NativeRun", "enabled", "lower"]
+    return calls, finished

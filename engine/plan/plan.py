@@ -7,13 +7,14 @@ import math
 import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.backend import Array
 from engine.errors import PlanError, ShapeError
 from engine.init import draw
+from engine.native import enabled as native_enabled
 from engine.ops.windows import channels_last
 from engine.optim.base import Optimizer
 from engine.optim.clipping import clip_flat
@@ -23,6 +24,10 @@ from engine.plan.memory import ALIGNMENT, ordered_strides
 from engine.plan.program import Arena, NamedStep, Program
 from engine.random import KEY_DTYPE, RandomState
 from engine.value import Value
+
+if TYPE_CHECKING:
+    from engine.native.runtime import Team
+    from engine.native.writer import Writer
 
 TOTAL = "loss"
 MAX_PROGRAMS = 24
@@ -75,6 +80,8 @@ class Plan:
         self._random = RandomState(self.seed)
         self._arena = Arena()
         self._programs: dict[tuple[Any, ...], _Compiled] = {}
+        self._team: Team | None = None
+        self._native: set[tuple[Any, ...]] = set()
         self._make_arrays()
         self._optimizer = copy.copy(optimizer)
         self._optimizer_state: dict[str, Array] = {}
@@ -240,6 +247,63 @@ class Plan:
     def random_state(self, state: Mapping[str, Any]) -> None:
         self._random.load_state_dict(state)
 
+    # Preparing ---------------------------------------------------------------------------
+
+    def prepare(
+        self,
+        batch_size: int,
+        what: Sequence[str] = ("train",),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> bool:
+        """Have machine code generated for programs of this batch size; False if there is none.
+
+        The code is made once for a model and a processor and then kept on disk. Results agree
+        with those of the NumPy kernels to float32 rounding, so prepare before the first step if
+        a run is to be repeated exactly. What is not prepared runs on NumPy kernels, and so does
+        everything without llvmlite or with ``ENGINE_NATIVE=off``.
+
+        Parameters
+        ----------
+        what : sequence of str
+            "train", "gradients", "evaluate", "forward".
+        progress : callable, optional
+            ``progress(done, total)`` while kernels are compiled.
+        """
+        if not native_enabled():
+            return False
+        for name in what:
+            key = (name, name in ("train", "gradients"), batch_size)
+            compiled = self._compiled(*key)
+            if key not in self._native:
+                self._make_native(name, compiled, progress)
+                self._native.add(key)
+        return True
+
+    @property
+    def native(self) -> frozenset[tuple[str, int]]:
+        """Which programs run in machine code: ``("train", batch size)`` and so on."""
+        return frozenset((what, size) for what, _, size in self._native)
+
+    def _make_native(
+        self, what: str, compiled: _Compiled, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        from engine.native.runtime import Team, default_num_threads
+        from engine.native.updates import lower_update
+
+        if self._team is None:
+            self._team = Team(self.num_threads or default_num_threads())
+        optimizer = self._optimizer
+        finish = None
+        plain = self._limits == (None, None) and self._accumulate == 1
+        if what == "train" and optimizer is not None and plain:
+
+            def finish(w: Writer) -> bool:
+                return lower_update(
+                    w, optimizer, self._weights, self._gradients, self._optimizer_state
+                )
+
+        compiled.program.make_native(self._team, progress, finish)
+
     # Running -----------------------------------------------------------------------------
 
     def forward(self, batch: Mapping[str, Array], *, training: bool = False) -> dict[str, Array]:
@@ -259,8 +323,9 @@ class Plan:
         optimizer = self._require_optimizer()
         compiled = self._feed("train", True, batch)
         compiled.program.run()
-        with np.errstate(all="ignore"):
-            self._step(optimizer)
+        if not compiled.program.updates:
+            with np.errstate(all="ignore"):
+                self._step(optimizer)
         self._random.advance()
         return {k: float(v) for k, v in compiled.scalars.items()}
 
@@ -349,6 +414,8 @@ class Plan:
         found = self._programs.pop(key, None)
         if found is None:
             found = self._compile(what, training, batch_size)
+            if key in self._native:  # forgotten meanwhile, for others that were used since
+                self._make_native(what, found)
             while len(self._programs) >= MAX_PROGRAMS:
                 self._programs.pop(next(iter(self._programs)))
         self._programs[key] = found  # last in the dictionary: used most recently

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from engine.function import PRIMITIVES, Call, Primitive, Step, ViewPrimitive
 from engine.plan.graph import StaticGraph
 from engine.plan.memory import ALIGNMENT, Place, plan_memory
 from engine.value import Value
+
+if TYPE_CHECKING:
+    from engine.native.runtime import Team
+    from engine.native.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,24 @@ class Program:
                 data = getattr(value, "data", None)
                 self.roots[name] = fixed[id(value)] if data is None else data
         self._run: list[Callable[[], object]] = [s.run for s in self.steps]
+        self.updates = False
+        """True if a run ends with the optimiser's step."""
+
+    @property
+    def num_calls(self) -> int:
+        """Calls that a run makes from Python: one a step, or few where they are native."""
+        return len(self._run)
+
+    def make_native(
+        self,
+        team: Team,
+        progress: Callable[[int, int], None] | None = None,
+        finish: Callable[[Writer], bool] | None = None,
+    ) -> None:
+        """Put generated machine code in the place of the NumPy kernels, wherever there is any."""
+        from engine.native.program import lower  # needs llvmlite
+
+        self._run, self.updates = lower(self.steps, team, progress, finish)
 
     def run(self) -> None:
         """Compute everything once."""

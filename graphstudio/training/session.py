@@ -74,6 +74,7 @@ class Session:
         samples = self._load_data(document)
         self._say(Message("Compiling the model"))
         plan = compile_graph(graph, num_threads=self._num_threads)
+        self._prepare(plan, graph, samples)
         self._begin_from_weights(plan)
         if self._controls.abandoned:
             self._note_end(Outcome("stopped", 0, 0, 0.0))
@@ -111,6 +112,18 @@ class Session:
             self._say(what, throttled=True)
 
         return data.load(document.data, folder, progress)
+
+    def _prepare(self, plan: Plan, graph: Graph, samples: DataSet) -> None:
+        """Have machine code made for whole batches, before the first step: see ``Plan.prepare``."""
+
+        def progress(_done: int, _total: int) -> None:
+            self._say(Message("Compiling the model"), throttled=True)
+
+        size = graph.training.batch_size
+        if DataSet.size_of(samples.train) >= size:
+            plan.prepare(size, ("train",), progress)
+        if max(DataSet.size_of(samples.validation), DataSet.size_of(samples.test)) >= size:
+            plan.prepare(size, ("evaluate", "forward"), progress)
 
     def _begin_from_weights(self, plan: Plan) -> None:
         if not self._start.resume_from:
@@ -265,7 +278,7 @@ def _now() -> str:
 
 def _versions() -> dict[str, str]:
     found = {"graphstudio": __version__, "python": platform.python_version()}
-    for name in ("numpy", "numba", "scikit-learn", "safetensors"):
+    for name in ("numpy", "llvmlite", "scikit-learn", "safetensors"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

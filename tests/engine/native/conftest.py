@@ -5,7 +5,96 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.plan import PlanBuilder
+
 pytest.importorskip("llvmlite")
+
+
+def dense(b, x, inputs, units, name):
+    weight = b.parameter(f"{name}.weight", (units, inputs), init="glorot_uniform")
+    bias = b.parameter(f"{name}.bias", (units,), init="uniform", low=-0.1, high=0.1)
+    return b.call("add", b.call("matmul", x, weight, transpose_b=True), bias)
+
+
+def conv(b, x, inputs, filters, name, kernel=3, stride=1, pad=1):
+    weight = b.parameter(f"{name}.weight", (filters, inputs, kernel, kernel), init="he_normal")
+    bias = b.parameter(f"{name}.bias", (filters,), init="uniform", low=-0.1, high=0.1)
+    return b.call(
+        "conv2d",
+        x,
+        weight,
+        bias,
+        stride=(stride, stride),
+        padding=((pad, pad), (pad, pad)),
+        dilation=(1, 1),
+        groups=1,
+    )
+
+
+def batch_norm(b, x, channels, name):
+    return b.call(
+        "batch_norm",
+        x,
+        b.parameter(f"{name}.weight", (channels,), init="uniform", low=0.5, high=1.5),
+        b.parameter(f"{name}.bias", (channels,), init="uniform", low=-0.1, high=0.1),
+        b.state(f"{name}.running_mean", (channels,), value=0.0),
+        b.state(f"{name}.running_var", (channels,), value=1.0),
+        momentum=0.1,
+        epsilon=1e-5,
+    )
+
+
+def pool(b, x, kind="max_pool2d"):
+    extra = {"count_include_pad": True} if kind == "average_pool2d" else {}
+    none = ((0, 0), (0, 0))
+    return b.call(kind, x, kernel_size=(2, 2), stride=(2, 2), padding=none, **extra)
+
+
+def finish(b, logits, target, **options):
+    b.output("logits", logits)
+    b.loss("loss", b.call("cross_entropy", logits, target))
+    b.metric("accuracy", b.call("accuracy", logits, target))
+    return b.build(seed=3, **options)
+
+
+def build_mlp(**options):
+    b = PlanBuilder()
+    x, t = b.input("x", ("N", 50)), b.input("t", ("N",), "int64")
+    h = b.call("relu", dense(b, x, 50, 33, "d1"))
+    return finish(b, dense(b, h, 33, 7, "d2"), t, **options)
+
+
+def build_cnn(norm=False, rate=0.0, stride=1, average=False, **options):
+    b = PlanBuilder()
+    x, t = b.input("x", ("N", 2, 10, 10)), b.input("t", ("N",), "int64")
+    h = conv(b, x, 2, 20, "c1")
+    h = batch_norm(b, h, 20, "n1") if norm else h
+    h = pool(b, b.call("relu", h), "average_pool2d" if average else "max_pool2d")
+    h = conv(b, h, 20, 9, "c2", stride=stride)
+    h = b.call("flatten", b.call("relu", h))
+    h = b.call("dropout", h, rate=rate) if rate else h
+    return finish(b, dense(b, h, h.shape[1], 7, "d"), t, **options)
+
+
+def make_batch(plan, size, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (size, *plan.inputs["x"][0][1:])
+    return {"x": rng.normal(size=shape).astype("f"), "t": rng.integers(0, 7, size)}
+
+
+@pytest.fixture
+def mlp():
+    return build_mlp
+
+
+@pytest.fixture
+def cnn():
+    return build_cnn
+
+
+@pytest.fixture
+def batch_for():
+    return make_batch
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,14 +118,13 @@ def team():
 @pytest.fixture
 def agree(team):
     """Check that native code gives what the NumPy kernels give: losses and all gradients."""
-    from engine.native.program import lower
 
     def check(build, batch, tolerance=1e-5, training=True):
         reference, native = build(), build()
         size = len(next(iter(batch.values())))
         losses, gradients = reference.gradients(batch, training=training)
         program = native._compiled("gradients", training, size).program
-        program._run = lower(program.steps, team)
+        program.make_native(team)
         for _ in range(2):  # twice: scratch must not carry anything over
             own_losses, own_gradients = native.gradients(batch, training=training)
             for name, value in losses.items():
