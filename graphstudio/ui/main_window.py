@@ -6,22 +6,19 @@ import logging
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QMainWindow,
-    QMenu,
-    QSizePolicy,
     QStackedWidget,
     QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from graphstudio import i18n
-from graphstudio.i18n import LANGUAGES, render, tr
+from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
-from graphstudio.services.projects import SUFFIX, examples
+from graphstudio.services.projects import SUFFIX
 from graphstudio.ui import style
 from graphstudio.ui.actions import ActionRegistry
 from graphstudio.ui.canvas.actions import CanvasAction, canvas_actions
@@ -29,6 +26,7 @@ from graphstudio.ui.canvas.view import GraphView
 from graphstudio.ui.code.panel import CodePanel
 from graphstudio.ui.dialogs.questions import Questions
 from graphstudio.ui.inspector.panel import InspectorPanel
+from graphstudio.ui.menus import Menus
 from graphstudio.ui.notices import NoticeBar
 from graphstudio.ui.palette.panel import PalettePanel
 from graphstudio.ui.problems import ProblemsPanel
@@ -36,11 +34,11 @@ from graphstudio.ui.project import Project
 from graphstudio.ui.project_files import ProjectFiles
 from graphstudio.ui.recovery import Autosave, Recovered
 from graphstudio.ui.settings import Settings
-from graphstudio.ui.start_page import EXAMPLES, StartPage
+from graphstudio.ui.start_page import StartPage
 from graphstudio.ui.status_bar import StatusBar
 from graphstudio.ui.theme import Theme
 from graphstudio.ui.training_bridge import IDLE, TrainingBridge
-from graphstudio.ui.window_commands import canvas_commands, fill_menus, window_commands
+from graphstudio.ui.window_commands import canvas_commands, window_commands
 from graphstudio.ui.window_dialogs import WindowDialogs
 from graphstudio.ui.workspace import Workspace
 
@@ -85,9 +83,6 @@ class MainWindow(QMainWindow):
         self.autosave = Autosave(self)
         self._qt_texts = style.QtTexts()
         self.dialogs = WindowDialogs(self)
-        self._languages: list[QAction] = []
-        self.recent_menu: QMenu | None = None
-        self.example_menu: QMenu | None = None
 
         self.files = ProjectFiles(
             self.settings, self.questions, self, may_leave=self._may_leave_training
@@ -132,7 +127,12 @@ class MainWindow(QMainWindow):
         for command in (*window_commands(self), *canvas_commands(self)):
             self.actions_by_id.add(command)
         self.actions_by_id.set_canvas(self.canvas)
-        self._fill_toolbar()
+        self.run_holder = QWidget()
+        column = QVBoxLayout(self.run_holder)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.run_controls)
+        self.menus = Menus(self)
+        self.menus.fill_toolbar(self.toolbar)
         self._connect()
         self.workspace.open()
         self.retranslate()
@@ -169,7 +169,7 @@ class MainWindow(QMainWindow):
         self._center.setCurrentWidget(self.start_page)
         self.workspace.rest(True)
         self.status.set_project_shown(False)
-        self._run_holder.setVisible(False)
+        self.run_holder.setVisible(False)
         self._show_title()
         self.refresh_actions()
 
@@ -190,7 +190,7 @@ class MainWindow(QMainWindow):
         self._center.setCurrentWidget(self.canvas)
         self.workspace.rest(False)
         self.status.set_project_shown(True)
-        self._run_holder.setVisible(True)
+        self.run_holder.setVisible(True)
         self.canvas.setFocus()
         self._show_title()
         self.refresh_actions()
@@ -252,7 +252,7 @@ class MainWindow(QMainWindow):
             lambda why: self.notices.show_notice("error", why, key="run")
         )
         if old is not None:
-            self._run_holder.layout().replaceWidget(old, self.run_controls)
+            self.run_holder.layout().replaceWidget(old, self.run_controls)
             old.hide()
             old.deleteLater()
 
@@ -265,6 +265,7 @@ class MainWindow(QMainWindow):
         self.dashboard = DashboardPanel(self.bridge, self.theme, self.project)
         self.dashboard.node_activated.connect(self.reveal)
         self.dashboard.status_message.connect(self.status.say)
+        self.dashboard.data_asked.connect(self.dialogs.download)
         self.docks["training"].set_panel(self.dashboard)
 
     # -- what commands do ----------------------------------------------------------------------
@@ -349,7 +350,7 @@ class MainWindow(QMainWindow):
         self._qt_texts.use(i18n.language())
         self.actions_by_id.retranslate()
         self.workspace.retranslate()
-        fill_menus(self)
+        self.menus.fill()
         self.toolbar.setWindowTitle(tr("Tool bar"))
         views = [self.palette_panel, self.inspector, self.problems, self.code, self.canvas]
         views += [self.start_page, self.status, self.run_controls, self.dashboard]
@@ -360,19 +361,6 @@ class MainWindow(QMainWindow):
         self._show_title()
         self.refresh_actions()
 
-    def language_actions(self) -> list[QAction]:
-        """One switch a language, for menus."""
-        for action in self._languages:
-            action.deleteLater()
-        self._languages = []
-        for code, name in LANGUAGES.items():
-            action = QAction(name, self, checkable=True)
-            action.setObjectName(f"language_{code}")
-            action.setChecked(code == i18n.language())
-            action.triggered.connect(lambda _=False, c=code: self.use_language(c))
-            self._languages.append(action)
-        return self._languages
-
     def step_pane(self, step: int) -> None:
         """Move the keyboard to the next panel that is in sight."""
         self.workspace.step_pane(step, self._center.currentWidget())
@@ -382,51 +370,6 @@ class MainWindow(QMainWindow):
     def refresh_actions(self) -> None:
         """Read again what can be done now."""
         self.actions_by_id.refresh()
-
-    def fill_recent(self) -> None:
-        menu = self.recent_menu
-        menu.clear()
-        paths = [p for p in self.settings.recent if Path(p).is_file()]
-        for path in paths:
-            action = menu.addAction(Path(path).stem.replace("&", "&&"))
-            action.setToolTip(path)
-            action.triggered.connect(lambda _=False, p=path: self.files.open(Path(p)))
-        if not paths:
-            menu.addAction(tr("Nothing yet")).setEnabled(False)
-
-    def fill_examples(self) -> None:
-        menu = self.example_menu
-        menu.clear()
-        for example in examples():
-            known = EXAMPLES.get(example.name)
-            action = menu.addAction(render(known[0]) if known else example.name)
-            action.setObjectName(f"example_{example.name}")
-            action.triggered.connect(lambda _=False, n=example.name: self.files.new_from_example(n))
-
-    def _fill_toolbar(self) -> None:
-        bar = self.toolbar
-        for entry in ("file.new", "file.open", "file.save", "", "edit.undo", "edit.redo", ""):
-            self._add_tool(entry)
-        for entry in ("canvas.add", "canvas.layout", "view.fit_all"):
-            self._add_tool(entry)
-        bar.addWidget(_spacer())
-        self._run_holder = QWidget()
-        column = QVBoxLayout(self._run_holder)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.run_controls)
-        bar.addWidget(self._run_holder)
-        bar.addWidget(_spacer())
-        for entry in ("file.export", "", "help.commands", "view.toggle_theme", "file.settings"):
-            self._add_tool(entry)
-
-    def _add_tool(self, command_id: str) -> None:
-        if not command_id:
-            self.toolbar.addSeparator()
-            return
-        self.toolbar.addAction(self.actions_by_id[command_id])
-        button = self.toolbar.widgetForAction(self.actions_by_id[command_id])
-        if isinstance(button, QToolButton):
-            button.setObjectName("tool_" + command_id.replace(".", "_"))
 
     def _connect(self) -> None:
         self.palette_panel.node_activated.connect(self._add_from_palette)
@@ -543,9 +486,3 @@ def _dropped(event: QDropEvent) -> Path | None:
         if path.suffix == SUFFIX:
             return path
     return None
-
-
-def _spacer() -> QWidget:
-    spacer = QWidget()
-    spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-    return spacer

@@ -5,48 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from graphstudio.i18n import tr
 from graphstudio.nodes.types import Message
 from graphstudio.ui.actions import Command
 from graphstudio.ui.workspace import DOCKS
 
 if TYPE_CHECKING:
     from graphstudio.ui.main_window import MainWindow
-
-SEPARATOR = "-"
-
-FILE_MENU = (
-    "file.new", "file.examples", "file.open", "file.recent", SEPARATOR,
-    "file.save", "file.save_as", SEPARATOR, "file.export", SEPARATOR,
-    "file.settings", SEPARATOR, "file.close", "file.quit",
-)  # fmt: skip
-EDIT_MENU = (
-    "edit.undo", "edit.redo", SEPARATOR,
-    "edit.cut", "edit.copy", "edit.paste", "edit.paste_wired", "edit.duplicate", SEPARATOR,
-    "edit.delete", "edit.delete_heal", SEPARATOR,
-    "edit.select_all", "edit.select_none", "edit.select_invert", SEPARATOR,
-    "canvas.add", "canvas.rename", "canvas.parameter", "canvas.bypass", "canvas.connect",
-    "canvas.frame", SEPARATOR, "canvas.layout", "canvas.layout_after",
-)  # fmt: skip
-VIEW_MENU = (
-    "view.fit_all", "view.fit_selection", "view.zoom_in", "view.zoom_out", "view.zoom_reset",
-    SEPARATOR, "view.labels", "view.minimap", SEPARATOR,
-    "view.panels", "view.sides", "view.focus", "view.reset_layout", SEPARATOR,
-    "view.dark", "view.light", "view.language", SEPARATOR, "view.start",
-)  # fmt: skip
-RUN_MENU = (
-    "run.train", "run.pause", "run.stop", SEPARATOR,
-    "find.next_problem", "find.previous_problem", SEPARATOR, "run.copy_code",
-)  # fmt: skip
-HELP_MENU = ("help.commands", "help.keys", SEPARATOR, "help.about")
-
-MENUS = {
-    "file": (Message("&File"), FILE_MENU),
-    "edit": (Message("&Edit"), EDIT_MENU),
-    "view": (Message("&View"), VIEW_MENU),
-    "run": (Message("&Run"), RUN_MENU),
-    "help": (Message("&Help"), HELP_MENU),
-}
 
 
 def window_commands(w: MainWindow) -> Iterator[Command]:
@@ -227,32 +191,3 @@ def canvas_commands(w: MainWindow) -> Iterator[Command]:
                 else lambda i=action.id: w.has_project() and w.canvas_table()[i].checked()
             ),
         )
-
-
-def fill_menus(w: MainWindow) -> None:
-    """Build the menu bar anew, in the language that is used now."""
-    bar = w.menuBar()
-    bar.clear()
-    for name, (title, entries) in MENUS.items():
-        menu = bar.addMenu(w.text(title))
-        menu.setObjectName(f"menu_{name}")
-        menu.setToolTipsVisible(False)
-        menu.aboutToShow.connect(w.refresh_actions)
-        for entry in entries:
-            if entry == SEPARATOR:
-                menu.addSeparator()
-            elif entry == "file.recent":
-                w.recent_menu = menu.addMenu(tr("Open recent"))
-                w.recent_menu.aboutToShow.connect(w.fill_recent)
-            elif entry == "file.examples":
-                w.example_menu = menu.addMenu(tr("New from example"))
-                w.example_menu.aboutToShow.connect(w.fill_examples)
-            elif entry == "view.panels":
-                panels = menu.addMenu(tr("Panels"))
-                for dock, _ in DOCKS.items():
-                    panels.addAction(w.actions_by_id[f"view.dock_{dock}"])
-            elif entry == "view.language":
-                languages = menu.addMenu(tr("Language"))
-                languages.addActions(w.language_actions())
-            else:
-                menu.addAction(w.actions_by_id[entry])

@@ -49,7 +49,6 @@ class CommandPalette(QDialog):
         self, entries: Sequence[Entry], theme: Theme, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
-        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setObjectName("commandPalette")
         self.setAccessibleName(tr("Commands"))

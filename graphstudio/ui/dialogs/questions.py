@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMessageBox,
     QPlainTextEdit,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -42,9 +43,9 @@ class Questions:
             tr("Save the changes of '{name}'?", name=name),
             tr("What has changed since the last save is lost otherwise."),
         )
-        save = box.addButton(tr("Save"), ROLE.AcceptRole)
-        discard = box.addButton(tr("Don't save"), ROLE.DestructiveRole)
-        box.addButton(tr("Cancel"), ROLE.RejectRole)
+        save = _button(box, "save", tr("Save"), ROLE.AcceptRole)
+        discard = _button(box, "discard", tr("Don't save"), ROLE.DestructiveRole)
+        _button(box, "cancel", tr("Cancel"), ROLE.RejectRole)
         set_role(discard, "danger")
         box.setDefaultButton(save)
         box.exec()
@@ -58,9 +59,9 @@ class Questions:
             tr("'{name}' was changed by another program.", name=name),
             tr("Saving here replaces those changes."),
         )
-        save_as = box.addButton(tr("Save as…"), ROLE.AcceptRole)
-        overwrite = box.addButton(tr("Overwrite"), ROLE.DestructiveRole)
-        box.addButton(tr("Cancel"), ROLE.RejectRole)
+        save_as = _button(box, "save_as", tr("Save as…"), ROLE.AcceptRole)
+        overwrite = _button(box, "overwrite", tr("Overwrite"), ROLE.DestructiveRole)
+        _button(box, "cancel", tr("Cancel"), ROLE.RejectRole)
         set_role(overwrite, "danger")
         box.setDefaultButton(save_as)
         box.exec()
@@ -76,8 +77,8 @@ class Questions:
             tr("Stop the training?"),
             tr("The run that is in progress ends here; what it has learned so far is not kept."),
         )
-        stop = box.addButton(tr("Stop training"), ROLE.DestructiveRole)
-        go_on = box.addButton(tr("Cancel"), ROLE.RejectRole)
+        stop = _button(box, "stop", tr("Stop training"), ROLE.DestructiveRole)
+        go_on = _button(box, "cancel", tr("Cancel"), ROLE.RejectRole)
         set_role(stop, "danger")
         box.setDefaultButton(go_on)
         box.exec()
@@ -117,9 +118,9 @@ class Questions:
                 when=when,
             ),
         )
-        recover = box.addButton(tr("Recover"), ROLE.AcceptRole)
-        discard = box.addButton(tr("Discard"), ROLE.DestructiveRole)
-        box.addButton(tr("Decide later"), ROLE.RejectRole)
+        recover = _button(box, "recover", tr("Recover"), ROLE.AcceptRole)
+        discard = _button(box, "discard", tr("Discard"), ROLE.DestructiveRole)
+        _button(box, "later", tr("Decide later"), ROLE.RejectRole)
         set_role(discard, "danger")
         box.setDefaultButton(recover)
         box.exec()
@@ -180,6 +181,12 @@ class ProblemList(QDialog):
         column.addLayout(top)
         column.addWidget(self.list, 1)
         column.addWidget(buttons)
+
+
+def _button(box: QMessageBox, name: str, text: str, role: QMessageBox.ButtonRole) -> QPushButton:
+    button = box.addButton(text, role)
+    button.setObjectName(f"answer_{name}")
+    return button
 
 
 def _filter() -> str:

@@ -129,7 +129,7 @@ def test_a_switch_shows_its_state(place):
 def test_every_command_of_the_window_is_sound(window):
     """The real table: texts, groups, menus and keys."""
     from graphstudio.ui.actions import GROUPS
-    from graphstudio.ui.window_commands import MENUS, SEPARATOR
+    from graphstudio.ui.menus import MENUS, SEPARATOR
 
     commands = list(window.actions_by_id)
     assert len(commands) > 60

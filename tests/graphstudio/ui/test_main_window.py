@@ -50,8 +50,8 @@ def test_a_named_project_is_in_the_title_and_the_recent_list(window):
     assert window.open_path(path)
     assert window.windowTitle() == "digits_mlp[*] — graphstudio"
     assert window.settings.recent == [str(path.resolve())]
-    window.fill_recent()
-    assert [a.text() for a in window.recent_menu.actions()] == ["digits_mlp"]
+    window.menus.fill_recent()
+    assert [a.text() for a in window.menus.recent.actions()] == ["digits_mlp"]
 
 
 def test_an_edit_marks_the_title_and_saving_clears_it(digits, answers, tmp_path):
