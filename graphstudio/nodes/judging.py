@@ -19,10 +19,23 @@ from graphstudio.nodes.types import (
 
 SCALAR = TensorType(())
 
+EPSILON = 2.0**-23
+"""Distance from 1 to the next float32 number."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeNode(NodeType):
     """Base of losses and metrics: ``prediction`` and ``target`` give one number, ``value``."""
+
+    def rounding(self, value: float, peak: float) -> float:
+        """How far a float32 result may be off that is ``value`` in real numbers.
+
+        Parameters
+        ----------
+        peak : float
+            Largest absolute value of the prediction, each of which is off by ``EPSILON`` of it.
+        """
+        return EPSILON * abs(value)
 
     def input_ports(self) -> tuple[Port, ...]:
         return (Port("prediction", "Prediction"), Port("target", "Target"))

@@ -26,6 +26,7 @@ from graphstudio.document.model import Document
 from graphstudio.exporters import TARGETS, ExportedProject, ExportError, export
 from graphstudio.i18n import render, tr
 from graphstudio.ir.graph import Graph
+from graphstudio.nodes.judging import JudgeNode
 from graphstudio.nodes.types import Message
 from graphstudio.services.export import freeze, new_weights, read_weights, write_folder
 
@@ -72,8 +73,10 @@ _DRIVER = Path(__file__).resolve().parent.parent / "exporters" / "drivers" / "ru
 class VerifyError(Exception):
     """A target could not be compared; the message says why."""
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, missing: str = "") -> None:
         self.message = message
+        self.missing = missing
+        """Name of the package without which the target cannot run."""
         super().__init__(str(message))
 
 
@@ -88,6 +91,8 @@ class Measured:
     """Running statistics after one training step."""
     curve: Sequence[float]
     """Loss before each step of a short training."""
+    resolution: float = 0.0
+    """How far float32 may be off the loss, whoever computes it."""
 
 
 def verify(
@@ -121,7 +126,15 @@ def verify(
         By target: ``ok``; ``outputs``, ``loss``, ``gradients``, ``state``, the largest relative
         differences; ``tensors``, the same by name; ``curves``, the losses of engine and target;
         ``curve``, their largest relative difference; for PyTorch also ``oracle``, the engine's
-        own error against float64. ``error`` instead of them where a target could not be compared.
+        own error against float64. ``error`` instead of them where a target could not be compared,
+        and ``missing``, the package, if that is why.
+
+    Notes
+    -----
+    Outputs and gradients: the largest difference, divided by the largest value of the same array
+    (but see ``ROUNDING``). Loss: divided by its value or, where that is larger, by the smallest
+    loss of which float32 resolves 1e-5: the loss of a well-trained classifier is a difference of
+    two numbers as large as the logits, so rounding alone can be more than 1e-5 of it.
 
     Raises
     ------
@@ -131,7 +144,7 @@ def verify(
     told = progress or (lambda _what, _share: None)
     told(Message("Loading the data"), 0.0)
     graph = without_noise(freeze(document))
-    samples = first_samples(graph, project_dir, steps)
+    samples = chosen_samples(graph, project_dir, steps)
     return compare(
         graph,
         samples,
@@ -150,13 +163,31 @@ def without_noise(graph: Graph) -> Graph:
     return Graph(graph.name, nodes, graph.data, graph.training)
 
 
-def first_samples(graph: Graph, project_dir: Path | None, steps: int) -> dict[str, Array]:
-    """The first samples of the training split, unshuffled, round and round if they are few."""
+def chosen_samples(graph: Graph, project_dir: Path | None, steps: int) -> dict[str, Array]:
+    """A batch that was not trained on, then ``steps`` batches of the training split, unshuffled.
+
+    What a model was trained on it may know so well that loss and gradients are rounding noise, so
+    the first batch comes from the test split, or from validation or training where that is empty.
+    Splits with too few samples are gone through again.
+    """
     fields = {str(getattr(n.spec, "field", "")) for n in graph.with_role("input", "target")}
-    train = data_sources.load(graph.data, project_dir).train
-    size = len(next(iter(train.values())))
-    rows = np.arange(steps * min(graph.training.batch_size, size)) % size
-    return {name: np.ascontiguousarray(a[rows]) for name, a in train.items() if name in fields}
+    split = data_sources.load(graph.data, project_dir)
+    held_out = next(s for s in (split.test, split.validation, split.train) if _size(s))
+    size = min(graph.training.batch_size, _size(split.train))
+    return {
+        name: np.concatenate(
+            [
+                held_out[name][np.arange(size) % _size(held_out)],
+                array[np.arange(steps * size) % _size(split.train)],
+            ]
+        )
+        for name, array in split.train.items()
+        if name in fields
+    }
+
+
+def _size(arrays: Mapping[str, Array]) -> int:
+    return data_sources.DataSet.size_of(arrays)
 
 
 def compare(
@@ -170,7 +201,10 @@ def compare(
     steps: int = STEPS,
     timeout_s: float = TIMEOUT_S,
 ) -> dict[str, dict[str, Any]]:
-    """``verify`` for a graph without noise, given samples (``steps`` batches) and weights."""
+    """``verify`` for a graph without noise, given weights and samples.
+
+    The samples are ``1 + steps`` batches: the first is measured, the others are trained on.
+    """
     told = progress or (lambda _what, _share: None)
     told(Message("Running the engine"), 0.05)
     engine = measure_engine(graph, samples, weights, steps)
@@ -191,14 +225,14 @@ def compare(
             except ExportError as error:
                 results[target] = _failed("; ".join(render(p.message) for p in error.problems))
             except VerifyError as error:
-                results[target] = _failed(render(error.message))
+                results[target] = _failed(render(error.message), error.missing)
             what = Message("Compared {target}", {"target": _NAMES.get(target, target)})
             told(what, 0.1 + 0.9 * done / len(waiting))
     return results
 
 
-def _failed(error: str) -> dict[str, Any]:
-    return {"ok": False, "error": error}
+def _failed(error: str, missing: str = "") -> dict[str, Any]:
+    return {"ok": False, "error": error, **({"missing": missing} if missing else {})}
 
 
 def measure_engine(
@@ -207,19 +241,35 @@ def measure_engine(
     """What the engine computes, with the project's optimiser."""
     plan = compile_graph(graph)
     plan.load_state_dict(weights)
-    size = len(next(iter(samples.values()))) // steps
-    batches = [
-        {name: a[i * size : (i + 1) * size] for name, a in samples.items()} for i in range(steps)
-    ]
-    outputs = plan.forward(batches[0], training=False)
-    losses, gradients = plan.gradients(batches[0], training=True)
+    size = len(next(iter(samples.values()))) // (steps + 1)
+    first, *batches = (
+        {name: a[i * size : (i + 1) * size] for name, a in samples.items()}
+        for i in range(steps + 1)
+    )
+    outputs = plan.forward(first, training=False)
+    losses, gradients = plan.gradients(first, training=True)
     curve = []
     state: dict[str, Array] = {}
     for i, batch in enumerate(batches):
         curve.append(plan.train_step(batch)["loss"])
         if i == 0:
             state = {name: np.array(a) for name, a in plan.state.items()}
-    return Measured(outputs, losses["loss"], gradients, state, curve)
+    return Measured(
+        outputs, losses["loss"], gradients, state, curve, _resolution(graph, outputs, losses)
+    )
+
+
+def _resolution(graph: Graph, outputs: Mapping[str, Array], losses: Mapping[str, float]) -> float:
+    """How far float32 may be off the weighted total of the losses, by what each of them says."""
+    chosen = graph.training.phases[0].losses
+    total = 0.0
+    for node in graph.with_role("loss"):
+        weight = chosen.get(node.id, 0.0) if chosen else 1.0
+        source = node.inputs[0]
+        name = graph.by_id[source.node].name if source is not None else ""
+        if isinstance(node.spec, JudgeNode) and name in outputs:
+            total += abs(weight) * node.spec.rounding(losses[node.name], _peak(outputs[name]))
+    return total
 
 
 def measure_target(
@@ -276,14 +326,15 @@ def require(target: str) -> None:
                     "{target} is not installed ('{module}' is missing), so its script was not run; "
                     'install it with: pip install "graphstudio[exports]"',
                     {"target": _NAMES[target], "module": module},
-                )
+                ),
+                missing=module,
             )
 
 
 def _options(exported: ExportedProject, samples: Mapping[str, Array], steps: int) -> str:
     return json.dumps(
         {
-            "batch_size": len(next(iter(samples.values()))) // steps,
+            "batch_size": len(next(iter(samples.values()))) // (steps + 1),
             "steps": steps,
             "num_inputs": len(exported.inputs),
             "channels_last": dict(exported.outputs),
@@ -347,13 +398,15 @@ def differences(
     outputs = _compare(target, engine.outputs, found.outputs)
     by_gradient = _compare(target, engine.gradients, gradients, ROUNDING)
     by_state = _compare(target, engine.state, found.state)
-    loss = _scalars(target, [engine.loss], [found.loss])
+    # Of a loss next to 0, float32 leaves only rounding: it counts as equal within its resolution.
+    floor = engine.resolution / LIMITS["loss"]
+    loss = _scalars(target, [engine.loss], [found.loss], floor)
     entry: dict[str, Any] = {
         "outputs": _largest(outputs),
         "loss": loss,
         "gradients": _largest(by_gradient),
         "state": _largest(by_state),
-        "curve": _scalars(target, engine.curve, found.curve),
+        "curve": _scalars(target, engine.curve, found.curve, floor),
         "curves": {"engine": list(engine.curve), "target": list(found.curve)},
         "tensors": {"outputs": outputs, "gradients": by_gradient, "state": by_state},
     }
@@ -363,7 +416,7 @@ def differences(
         exact_outputs = _part(oracle, "output/")
         entry["oracle"] = {
             "outputs": _largest(_compare(target, exact_outputs, engine.outputs)),
-            "loss": _scalars(target, [float(oracle["loss"])], [engine.loss]),
+            "loss": _scalars(target, [float(oracle["loss"])], [engine.loss], floor),
             "gradients": _largest(_compare(target, kept, engine.gradients, ROUNDING)),
         }
     entry["ok"] = all(entry[name] <= limit for name, limit in LIMITS.items())
@@ -412,11 +465,15 @@ def _compare(
     return result
 
 
-def _scalars(target: str, wanted: Iterable[float], found: Iterable[float]) -> float:
-    return max(
-        (_relative(target, abs(w - f), abs(w)) for w, f in zip(wanted, found, strict=True)),
-        default=0.0,
+def _scalars(
+    target: str, wanted: Iterable[float], found: Iterable[float], floor: float = 0.0
+) -> float:
+    """Largest difference, each relative to its own value, or to ``floor`` where that is larger."""
+    gaps = (
+        _relative(target, abs(w - f), max(abs(w), floor))
+        for w, f in zip(wanted, found, strict=True)
     )
+    return max(gaps, default=0.0)
 
 
 def _relative(target: str, gap: float, scale: float) -> float:

@@ -19,15 +19,15 @@ def measure(
     train, table = modules["train"], modules["weights"]
     xs, ys = modules["data"].load_arrays()["validation"]
     size = options["batch_size"]
-    batches = [
+    first, *batches = [
         tuple(tf.nest.map_structure(lambda a, i=i: a[i : i + size], (xs, ys)))
-        for i in range(0, size * options["steps"], size)
+        for i in range(0, size * (options["steps"] + 1), size)
     ]
     model = modules["model"].build_model()
     table.load_weights(model, weights)
 
     found: dict[str, np.ndarray] = {}
-    x, y = tf.nest.map_structure(tf.convert_to_tensor, batches[0])
+    x, y = tf.nest.map_structure(tf.convert_to_tensor, first)
     outputs = model(x, training=False)
     for name in options["channels_last"]:
         output = outputs[name] if isinstance(outputs, dict) else outputs

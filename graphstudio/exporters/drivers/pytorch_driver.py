@@ -22,15 +22,15 @@ def measure(
         if isinstance(c, type) and issubclass(c, torch.nn.Module) and c.__module__ == "model"
     )
     loader = modules["data"].make_loaders(options["batch_size"])["validation"]
-    batches = list(loader)[: options["steps"]]
+    first, *batches = loader
 
     def fresh() -> torch.nn.Module:
         model = model_class()
         train.load_weights(model, weights)
         return model
 
-    found = _once(fresh(), train, batches[0], options)
-    double = [t.double() if t.is_floating_point() else t for t in batches[0]]
+    found = _once(fresh(), train, first, options)
+    double = [t.double() if t.is_floating_point() else t for t in first]
     oracle = _once(fresh().double(), train, double, options)
     found |= {f"oracle/{name}": array for name, array in oracle.items()}
 

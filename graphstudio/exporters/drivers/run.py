@@ -39,8 +39,9 @@ def load_module(name: str, path: Path) -> ModuleType:
 def main(target: str, folder: Path, samples: Path, result: Path) -> None:
     """Measure one target.
 
-    The samples hold one array a data field, ``batch_size`` times ``steps`` samples long; the
-    results are named ``output/NAME``, ``loss``, ``gradient/NAME``, ``state/NAME`` and ``curve``.
+    The samples hold one array a data field: a batch for outputs, loss and gradients, then ``steps``
+    batches for a short training. The results are named ``output/NAME``, ``loss``,
+    ``gradient/NAME``, ``state/NAME`` (after the first step of that training) and ``curve``.
     """
     driver = load_module("graphstudio_driver", Path(__file__).with_name(f"{target}_driver.py"))
     modules = {

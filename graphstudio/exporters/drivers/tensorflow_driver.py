@@ -22,12 +22,12 @@ def measure(
         if isinstance(c, type) and issubclass(c, tf.Module) and c.__module__ == "model"
     )
     dataset = modules["data"].make_datasets(options["batch_size"])["validation"]
-    batches = list(dataset)[: options["steps"]]
+    first, *batches = dataset
     model = model_class()
     table.load_weights(model, weights)
 
     found: dict[str, np.ndarray] = {}
-    outputs = model.serve(*batches[0][: options["num_inputs"]])
+    outputs = model.serve(*first[: options["num_inputs"]])
     for name in options["channels_last"]:
         found[f"output/{name}"] = outputs[name].numpy()
     trained = {
@@ -36,7 +36,7 @@ def measure(
         if table.find_variable(model, entry).trainable
     }
     with tf.GradientTape() as tape:
-        loss = train.compute_loss(model, *batches[0], training=True)["loss"]
+        loss = train.compute_loss(model, *first, training=True)["loss"]
     gradients = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     found["loss"] = loss.numpy().astype(np.float64)
     for name, gradient in gradients.items():

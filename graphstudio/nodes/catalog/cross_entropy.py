@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from graphstudio.nodes.emit import Emitted, Emitter, Snippet
 from graphstudio.nodes.judging import (
+    EPSILON,
     SCALAR,
     JudgeNode,
     classes_last,
@@ -77,6 +78,11 @@ class CrossEntropy(JudgeNode):
     def infer(self, prediction: TensorType, target: TensorType) -> TensorType:
         require_class_scores(prediction, target)
         return SCALAR
+
+    def rounding(self, value: float, peak: float) -> float:
+        # The logarithm of a sum of exponentials less a score: two numbers as large as the scores,
+        # whose difference is next to nothing once the model is sure of the right class.
+        return EPSILON * max(abs(value), peak)
 
     def lower(self, b: EngineBuilder, prediction: Value, target: Value) -> Value:
         value: Value = b.call(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from graphstudio.nodes.emit import Emitted, Emitter
-from graphstudio.nodes.judging import SCALAR, JudgeNode
+from graphstudio.nodes.judging import EPSILON, SCALAR, JudgeNode
 from graphstudio.nodes.shapes import require_float
 from graphstudio.nodes.spec import Case, EngineBuilder, Value, register
 from graphstudio.nodes.types import (
@@ -62,6 +63,10 @@ class MSE(JudgeNode):
                 fixes=_fixes(prediction, target),
             )
         return SCALAR
+
+    def rounding(self, value: float, peak: float) -> float:
+        # An error that is off by d changes its square by twice the error times d.
+        return EPSILON * max(abs(value), 2.0 * math.sqrt(abs(value)) * peak)
 
     def lower(self, b: EngineBuilder, prediction: Value, target: Value) -> Value:
         value: Value = b.call("mse", prediction, target)

@@ -144,7 +144,7 @@ class Bench:
             (place / "export" / file).write_text(text, encoding="utf-8")
         checkpoint.save(place / "export" / "weights.safetensors", weights)
         options = {
-            "batch_size": len(next(iter(samples.values()))) // steps,
+            "batch_size": len(next(iter(samples.values()))) // (steps + 1),
             "steps": steps,
             "num_inputs": len(exported.inputs),
             "channels_last": dict(exported.outputs),

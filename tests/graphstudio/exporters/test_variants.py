@@ -137,7 +137,7 @@ def samples_of(graph: Graph) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in graph.with_role("input", "target"):
         kind = node.output_types[0]
-        size = (BATCH * STEPS, *kind.shape[1:])
+        size = (BATCH * (STEPS + 1), *kind.shape[1:])
         found[str(getattr(node.spec, "field"))] = (  # noqa: B009
             rng.normal(size=size).astype(np.float32)
             if kind.dtype == "float32"

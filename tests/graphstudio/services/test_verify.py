@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphstudio import data
 from graphstudio.data import python_loader
 from graphstudio.document.model import Document
 from graphstudio.exporters import TARGETS
@@ -64,9 +65,8 @@ def test_the_example_gives_the_same_numbers_everywhere(document: Document) -> No
 
 
 def small(graph: Graph, steps: int = 1) -> tuple[dict[str, Array], dict[str, Array]]:
-    samples = service.first_samples(graph, None, steps)
-    size = len(next(iter(samples.values()))) // steps
-    few = {k: v[: steps * min(size, 4)] for k, v in samples.items()}
+    samples = service.chosen_samples(graph, None, steps)
+    few = {k: v[: (steps + 1) * 4] for k, v in samples.items()}
     return few, {k: np.asarray(v) for k, v in new_weights(graph).items()}
 
 
@@ -82,6 +82,7 @@ def changed(engine: Measured, **parts: Any) -> Measured:
         "gradients": engine.gradients,
         "state": engine.state,
         "curve": engine.curve,
+        "resolution": 0.0,
     }
     return Measured(**{**given, **parts})
 
@@ -131,6 +132,33 @@ def test_rounding_noise_in_place_of_a_zero_gradient_is_no_difference(
     assert differences(graph, one, "pytorch", two, {})["gradients"] < 1e-6
 
 
+def test_a_loss_next_to_nothing_is_held_to_what_float32_resolves(
+    graph: Graph, engine: Measured
+) -> None:
+    # Logits of 15 are known to 2e-6, and so is their cross-entropy, however small it is.
+    outputs = {k: np.full_like(v, 15.0) for k, v in engine.outputs.items()}
+    names = [n.name for n in graph.with_role("loss")]
+    resolution = service._resolution(graph, outputs, dict.fromkeys(names, 1e-4))
+    assert 1e-6 < resolution < 1e-5
+    sure = changed(engine, loss=1e-4, resolution=resolution)
+    off_by = {1e-6: True, 5e-6: False}
+    for gap, ok in off_by.items():
+        found = changed(engine, loss=1e-4 + gap)
+        assert differences(graph, sure, "pytorch", found, {})["ok"] is ok
+    unsure = changed(engine, loss=2.0, resolution=resolution)
+    assert differences(graph, unsure, "pytorch", changed(engine, loss=2.0 + 1.9e-5), {})["ok"]
+    assert not differences(graph, unsure, "pytorch", changed(engine, loss=2.0 + 2.1e-5), {})["ok"]
+
+
+def test_the_measured_batch_is_held_out_and_the_others_are_not(graph: Graph) -> None:
+    split = data.load(graph.data)
+    samples = service.chosen_samples(graph, None, 2)
+    size = graph.training.batch_size
+    for name, array in samples.items():
+        assert np.array_equal(array[:size], split.test[name][:size])
+        assert np.array_equal(array[size:], split.train[name][: 2 * size])
+
+
 @pytest.mark.parametrize("part", ["outputs", "gradients"])
 def test_missing_extra_and_misshapen_arrays_fail(part: str, graph: Graph, engine: Measured) -> None:
     arrays = dict(getattr(engine, part))
@@ -162,6 +190,7 @@ def test_a_missing_framework_is_said_and_how_to_get_it(
     assert found["pytorch"]["ok"] is False
     assert 'pip install "graphstudio[exports]"' in found["pytorch"]["error"]
     assert "PyTorch" in found["pytorch"]["error"]
+    assert found["pytorch"]["missing"] == "torch"
 
 
 BROKEN = '"""Broken."""\n\nraise RuntimeError("no samples here")\n'
