@@ -50,7 +50,7 @@ class Concatenate(MergeNode):
         total = 0
         for port, x in zip(MERGE_PORTS, inputs, strict=False):
             require_float(x, port)
-            if _without(x, axis) != _without(first, axis):
+            if x.rank != first.rank or _without(x, axis) != _without(first, axis):
                 raise _mismatch(axis, first, port, x)
             size = x.shape[axis]
             if not isinstance(size, int):

@@ -159,6 +159,8 @@ def test_concatenate_joins_channels_or_the_last_axis():
     assert infer("merge.concatenate", (3, 4), (3, 2), axis="last").shape == ("N", 3, 6)
     assert refused("merge.concatenate", (3, 4, 4), (3, 2, 4)).code == "concatenate-shape"
     assert refused("merge.concatenate", (3,), (3, 2)).code == "concatenate-shape"
+    # without its last axis the first one looks like the second
+    assert refused("merge.concatenate", (3, 4), (3,), axis="last").port == "b"
     assert refused("merge.concatenate", (), ()).port == "a"
 
 
