@@ -23,7 +23,9 @@ class L2:
 
     def apply(self, grads, trainable_variables=None):
         variables = trainable_variables or self._trainable_variables
-        decayed = [g + self.l2 * v for g, v in zip(grads, variables)]
+        decayed = [
+            g if g is None else g + self.l2 * v for g, v in zip(grads, variables)
+        ]
         return super().apply(decayed, trainable_variables)
 
     def get_config(self):
