@@ -85,10 +85,10 @@ class ParamSpec:
                 if self.low_open
                 else "'{name}' must be at least {low}, not {value}"
             )
-            return Message(template, args | {"low": f"{self.low:g}"})
+            return Message(template, args | {"low": _limit(self.low)})
         if self.high is not None and value > self.high:
             return Message(
-                "'{name}' must be at most {high}, not {value}", args | {"high": f"{self.high:g}"}
+                "'{name}' must be at most {high}, not {value}", args | {"high": _limit(self.high)}
             )
         return None
 
@@ -99,6 +99,11 @@ class ParamSpec:
         if self.kind == "float" and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         return value
+
+
+def _limit(value: float) -> str:
+    """A limit as a person writes it: ``65536`` and ``1e-07``, not ``1e+06``."""
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _shown(value: Any) -> str:
