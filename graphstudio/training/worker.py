@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -30,7 +31,6 @@ _THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
 )
 
 
@@ -47,16 +47,25 @@ class Channel:
         os.dup2(2, 1)  # prints of C libraries too
         sys.stdout = sys.stderr
         self._lock = threading.Lock()
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called once, when nobody reads any more."""
 
     def send(self, message: messages.Message) -> None:
-        """Write one message; a reader that is gone ends the process."""
+        """Write one message; once the reader is gone, messages go nowhere."""
         line = messages.encode(message)
+        lost = False
         with self._lock:
+            if self._outgoing.closed:
+                return
             try:
                 self._outgoing.write(line + "\n")
                 self._outgoing.flush()
-            except OSError:  # nobody listens any more
-                os._exit(3)
+            except OSError:
+                with contextlib.suppress(OSError):  # what is still buffered fails once more
+                    self._outgoing.close()
+                lost = True
+        if lost:
+            self.on_lost()
 
 
 def default_threads() -> int:
@@ -84,6 +93,7 @@ def main() -> int:
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(num_threads)
     controls = Controls()
+    channel.on_lost = controls.abandon  # a window that crashed must not cost the weights
     threading.Thread(target=_listen, args=(channel, controls), daemon=True, name="stdin").start()
     return _train(channel, controls, start, num_threads)
 

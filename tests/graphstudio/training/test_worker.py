@@ -212,8 +212,9 @@ def test_stray_prints_do_not_reach_the_protocol(
     assert "stray print" in err
 
 
+@pytest.mark.parametrize("pipe", ["stdin", "stdout"])
 def test_a_parent_that_is_gone_ends_the_run_with_its_weights_saved(
-    long_project: Document, make_start: MakeStart
+    long_project: Document, make_start: MakeStart, pipe: str
 ) -> None:
     start = make_start(long_project)
     worker = subprocess.Popen(
@@ -229,8 +230,9 @@ def test_a_parent_that_is_gone_ends_the_run_with_its_weights_saved(
     worker.stdin.flush()
     while not isinstance(messages.decode(worker.stdout.readline()), StepMetrics):
         pass
-    worker.stdin.close()
+    getattr(worker, pipe).close()
     assert worker.wait(10) == 0
+    worker.stdin.close()
     worker.stdout.close()
     assert weights(start)
     assert not (Path(start.run_dir) / files.EVALUATION).exists()
