@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphstudio.cli.check import check
-from graphstudio.cli.output import OK, PROBLEMS, Output, figures
+from graphstudio.cli.output import OK, PROBLEMS, USAGE, Output, figures
 from graphstudio.cli.project import CommandError, Opened, open_for
 from graphstudio.i18n import tr
 from graphstudio.services.projects import ProjectError
@@ -36,13 +36,16 @@ def train(opened: Opened, args: argparse.Namespace, out: Output) -> TrainResult 
     from graphstudio.services import runs
     from graphstudio.services import train as service
 
+    weights: Path | None = getattr(args, "weights", None)
+    if weights is not None and not weights.is_file():
+        out.problem(tr("there is no file '{path}'", path=str(weights)))
+        raise CommandError(USAGE)
     try:
-        run_dir = runs.new_run(opened.path, out=args.out)
+        run_dir = runs.new_run(opened.path, out=args.out, keep=weights)
     except ProjectError as error:
         for problem in error.problems:
             out.problem(problem)
         raise CommandError(PROBLEMS) from error
-    weights: Path | None = getattr(args, "weights", None)
     start = service.start_message(
         opened.document,
         opened.path,

@@ -48,7 +48,7 @@ def fallback_dir(project: Path) -> Path:
     return data / "runs" / f"{project.stem}-{where}.runs"
 
 
-def new_run(project: Path | None, *, out: Path | None = None) -> Path:
+def new_run(project: Path | None, *, out: Path | None = None, keep: Path | None = None) -> Path:
     """A new, empty run folder.
 
     Parameters
@@ -57,15 +57,17 @@ def new_run(project: Path | None, *, out: Path | None = None) -> Path:
         The project's file; None for one that was never saved.
     out : Path, optional
         The folder to use instead. Results of an earlier run in it are replaced, nothing else.
+    keep : Path, optional
+        A file that the run needs, such as the weights that it begins with.
 
     Raises
     ------
     ProjectError
-        If no folder can be made.
+        If no folder can be made, or ``out`` holds ``keep`` or a run that is still going on.
     """
     try:
         if out is not None:
-            return _reuse(out)
+            return _reuse(out, keep)
         places = (
             [runs_dir(project)] if project is None else [runs_dir(project), fallback_dir(project)]
         )
@@ -118,10 +120,30 @@ def _numbered(place: Path) -> Path:
     raise AssertionError("the count never ends")
 
 
-def _reuse(out: Path) -> Path:
+def _reuse(out: Path, keep: Path | None) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     ours = [out / name for name in files.ALL if (out / name).exists()]
-    if ours and files.read_run(out) is None:
+    info = files.read_run(out)
+    if info is not None and info.status == "running" and _alive(info.pid):
+        raise ProjectError(
+            [
+                Message(
+                    "a run is still going on in {folder}; name another folder",
+                    {"folder": str(out)},
+                )
+            ]
+        )
+    if keep is not None and keep.resolve() in [path.resolve() for path in ours]:
+        raise ProjectError(
+            [
+                Message(
+                    "the results in {folder} would be replaced, and with them '{file}', which this "
+                    "run begins with; name another folder",
+                    {"folder": str(out), "file": keep.name},
+                )
+            ]
+        )
+    if ours and info is None:
         raise ProjectError(
             [
                 Message(

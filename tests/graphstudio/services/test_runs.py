@@ -68,6 +68,27 @@ def test_a_named_folder_is_used_again_but_foreign_files_are_not_touched(tmp_path
     assert (foreign / files.PROJECT).read_text() == "somebody's work"
 
 
+def test_weights_to_begin_with_are_not_cleared_away(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    runs.new_run(None, out=out)
+    write_run(out, RunInfo(status="completed"))
+    weights = out / files.WEIGHTS
+    weights.write_bytes(b"trained")
+    (tmp_path / "link.safetensors").symlink_to(weights)
+    for named in (weights, tmp_path / "link.safetensors"):
+        with pytest.raises(ProjectError, match="which this run begins with"):
+            runs.new_run(None, out=out, keep=named)
+    assert weights.read_bytes() == b"trained"
+    assert runs.new_run(None, out=tmp_path / "other", keep=weights) == tmp_path / "other"
+
+
+def test_the_folder_of_a_run_that_goes_on_is_left_alone(tmp_path: Path) -> None:
+    write_run(tmp_path, RunInfo(pid=os.getpid()))
+    with pytest.raises(ProjectError, match="still going on"):
+        runs.new_run(None, out=tmp_path)
+    assert files.read_run(tmp_path) == RunInfo(pid=os.getpid())
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ProjectError, match=f"{tmp_path / 'file'}"):
