@@ -42,11 +42,11 @@ class Output:
         if self.as_json:
             self.note(text)
         else:
-            print(text, flush=True)
+            print(harmless(text), flush=True)
 
     def note(self, text: str, style: str = "") -> None:
         """A line about what is going on."""
-        self.err.print(text, style=style or None, markup=False)
+        self.err.print(harmless(text), style=style or None, markup=False)
 
     def problem(self, message: Message | str, hint: Message | str | None = None) -> None:
         """An error, with how to mend it; also noted in the report."""
@@ -85,9 +85,20 @@ class Output:
         """Print the JSON object if one is wanted; returns ``code``."""
         if self.as_json:
             sys.stdout.flush()
-            print(json.dumps(plain(self.report), ensure_ascii=False, allow_nan=False))
+            text = json.dumps(plain(self.report), ensure_ascii=False, allow_nan=False)
+            print(text.translate(_ESCAPED))
         sys.stdout.flush()
         return code
+
+
+_ESCAPED = {n: f"\\u{n:04x}" for n in range(0x7F, 0xA0)}
+"""Controls that JSON need not escape and some terminals obey."""
+_CONTROLS = {n: "\ufffd" for n in (*range(32), *range(0x7F, 0xA0)) if chr(n) not in "\n\t"}
+
+
+def harmless(text: str) -> str:
+    """The text without what a terminal would obey: a project's labels may hold anything."""
+    return text.translate(_CONTROLS)
 
 
 def plain(value: Any) -> Any:

@@ -96,6 +96,25 @@ def test_check_names_the_faulty_node_and_its_fix(broken: Path) -> None:
     assert problem["fixes"]
 
 
+def test_a_label_cannot_command_the_terminal(broken: Path) -> None:
+    body = json.loads(broken.read_text())
+    nodes = body["graphs"]["main"]["nodes"].values()
+    judge = next(n for n in nodes if n["type"] == "metric.accuracy")
+    judge["label"] = "bad\x1b]0;owned\x07\x9b2J\r"
+    broken.write_text(json.dumps(body))
+    for words in (["check", broken], ["check", broken, "--json"]):
+        done = graphstudio_process(*words)
+        assert "bad\ufffd]0;owned" in done.stdout + done.stderr
+        assert not {"\x1b", "\x07", "\x9b", "\r"} & {*done.stdout, *done.stderr}
+
+
+def test_weights_that_are_not_there_are_said_before_anything_is_replaced(tmp_path: Path) -> None:
+    done = graphstudio_process("train", DIGITS, "--out", tmp_path, "--weights", "missing.st")
+    assert done.returncode == 2
+    assert "missing.st" in done.stderr
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("command", ["train", "export", "verify", "run"])
 def test_no_command_goes_on_after_a_failed_check(broken: Path, command: str) -> None:
     done = graphstudio_process(command, broken, "--json")
