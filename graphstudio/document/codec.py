@@ -16,7 +16,15 @@ from graphstudio.document.model import (
     Training,
     Wire,
 )
-from graphstudio.document.reading import Fields, Problems, is_id, is_point, thaw, thaw_mapping
+from graphstudio.document.reading import (
+    Fields,
+    Problems,
+    is_id,
+    is_number,
+    is_point,
+    thaw,
+    thaw_mapping,
+)
 from graphstudio.nodes.types import Message
 
 JsonObject = dict[str, Any]
@@ -206,7 +214,8 @@ def read_data(problems: Problems, value: Any, place: str) -> DataSpec:
     """The data specification that an object describes."""
     f = Fields(problems, value, place)
     source, options = f.text("source"), f.mapping("options")
-    s = Fields(problems, f.take_any("split") or {}, f.at("split"))
+    shares = f.take_any("split")
+    s = Fields(problems, {} if shares is None else shares, f.at("split"))
     split = Split(
         validation=s.number("validation", Split.validation, low=0.0, high=1.0),
         test=s.number("test", Split.test, low=0.0, high=1.0),
@@ -273,7 +282,7 @@ def _read_phase(problems: Problems, value: Any, place: str) -> Phase:
     f = Fields(problems, value, place)
     losses = f.mapping("losses")
     for node_id, weight in losses.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float):
+        if not is_number(weight):
             problems.add(f"{f.at('losses')}.{node_id[:80]}", Message("expected a number"))
     frozen = f.items("frozen")
     if not all(isinstance(n, str) for n in frozen):
@@ -282,7 +291,7 @@ def _read_phase(problems: Problems, value: Any, place: str) -> Phase:
     optimizer, schedule = f.take_any("optimizer"), f.take_any("schedule")
     return Phase(
         name=f.text("name", "train"),
-        losses={k: v for k, v in losses.items() if isinstance(v, int | float)},
+        losses={k: v for k, v in losses.items() if is_number(v)},
         frozen=tuple(frozen),
         optimizer=Phase.optimizer
         if optimizer is None

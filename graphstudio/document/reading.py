@@ -93,7 +93,7 @@ class Fields:
         return self.take(
             name,
             default,
-            lambda v: float(v) if _is_number(v) and low <= v <= high else None,
+            lambda v: float(v) if is_number(v) and low <= v <= high else None,
             Message("a number from {low} to {high}", {"low": low, "high": high}),
         )
 
@@ -134,9 +134,16 @@ def is_id(value: Any) -> bool:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
+def is_number(value: Any) -> bool:
+    """True for a finite number that no reader of JSON rounds beyond recognition."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return _is_int(value) and abs(value) <= MAX_INT
+
+
 def is_point(value: Any, length: int) -> bool:
     """True for a list of this many finite numbers."""
-    return isinstance(value, list) and len(value) == length and all(map(_is_number, value))
+    return isinstance(value, list) and len(value) == length and all(map(is_number, value))
 
 
 def freeze(value: Any) -> Any:
@@ -172,12 +179,6 @@ def _flag(value: Any) -> bool | None:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return _is_int(value) and abs(value) <= MAX_INT
 
 
 def _kind(value: Any) -> Message:
