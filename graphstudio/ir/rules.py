@@ -29,6 +29,14 @@ def project_problems(document: Document, data: DataView, states: States) -> Iter
         )
     for phase in phases:
         yield from _phase_problems(phase, states)
+    if not 0 <= document.training.seed <= MAX_SEED:
+        yield _project(
+            "seed",
+            Message(
+                "the seed must be from 0 to {high}, not {seed}",
+                {"high": MAX_SEED, "seed": document.training.seed},
+            ),
+        )
     if document.training.batch_size < 1:
         yield _project(
             "batch-size",
@@ -37,15 +45,25 @@ def project_problems(document: Document, data: DataView, states: States) -> Iter
                 {"size": document.training.batch_size},
             ),
         )
-    elif document.training.batch_size == 1 and any(
-        s.record.type == "layer.batch_norm" for s in states.values()
-    ):
+    elif document.training.batch_size == 1 and any(map(_normalises_one_value, states.values())):
         yield _project(
             "batch-of-one",
             Message("a batch of one sample has no variance for BatchNorm to work with"),
             Message("Choose a larger batch size."),
             severity="warning",
         )
+
+
+MAX_SEED = 2**32 - 1
+"""The largest that NumPy's older generator takes, which Keras seeds too."""
+
+
+def _normalises_one_value(state: NodeState) -> bool:
+    """True for a BatchNorm that gets one number a channel of each sample, as after a Dense."""
+    if state.record.type != "layer.batch_norm" or state.record.bypass or not state.input_types:
+        return False
+    x = state.input_types[0]
+    return x is not None and all(size == 1 for size in x.shape[2:])
 
 
 def _phase_problems(phase: Phase, states: States) -> Iterator[Diagnostic]:

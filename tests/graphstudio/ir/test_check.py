@@ -274,6 +274,24 @@ def test_a_batch_of_one_before_batch_norm_is_a_warning():
     assert "batch-of-one" not in d.codes()
 
 
+def test_batch_norm_over_an_image_can_work_with_one_sample():
+    d, ids = classifier()
+    norm = d.add("layer.batch_norm", after=ids["input"])
+    training = dataclasses.replace(d.document.training, batch_size=1)
+    d.follow(d.history.push("training", [SetTraining(training)]))
+    assert d.codes("error") == []
+    assert d.result.nodes[norm].input_types[0].rank == 4
+    assert "batch-of-one" not in d.codes()
+
+
+@pytest.mark.parametrize(("seed", "fine"), [(2**32 - 1, True), (2**32, False), (-1, False)])
+def test_a_seed_is_one_that_every_framework_takes(seed, fine):
+    d, _ = classifier()
+    training = dataclasses.replace(d.document.training, seed=seed)
+    d.follow(d.history.push("training", [SetTraining(training)]))
+    assert d.codes("error") == ([] if fine else ["seed"])
+
+
 def test_several_phases_are_not_supported_yet():
     d, _ = classifier()
     training = dataclasses.replace(d.document.training, phases=(Phase(), Phase(name="b")))
