@@ -297,10 +297,14 @@ def _heights(layers: list[list[_Cell]], grid: float) -> None:
         for cell in layer:
             cell.top = y
             y += _room(cell, grid)
-    for sweep in range(_SWEEPS):
-        moved = max(_settle(layer, grid, forward=True) for layer in layers)
-        if sweep and moved < grid / 8:
-            break
+    before: list[float] = []
+    for _ in range(_SWEEPS):
+        for layer in layers:
+            _settle(layer, grid, forward=True)
+        tops = [cell.top for layer in layers for cell in layer]
+        if before and max(abs(a - b) for a, b in zip(tops, before, strict=True)) < grid / 8:
+            return
+        before = tops
         for layer in reversed(layers):
             _settle(layer, grid, forward=False)
     for layer in layers:  # last from the left: a row then stays one as far as it can
@@ -312,31 +316,39 @@ def _room(cell: _Cell, grid: float) -> float:
     return _up(cell.height + NODE_GAP, grid) if cell.real else _up(_EDGE_GAP, grid)
 
 
-def _settle(layer: list[_Cell], grid: float, *, forward: bool) -> float:
-    """Give the cells of a layer new tops; how far the one that moved most has moved."""
+def _settle(layer: list[_Cell], grid: float, *, forward: bool) -> None:
+    """Give the cells of a layer new tops."""
+    if len(layer) == 1:
+        (cell,) = layer
+        if pulls := _pulls(cell, forward):
+            cell.top = _median(pulls)
+        return
     wanted: list[float] = []
     weights: list[float] = []
     offset = 0.0
     offsets = []
     for cell in layer:
-        if forward:
-            pulls = [(n.top + d, n.pull) for n, d in cell.before]
-        else:
-            pulls = [(n.top - d, n.pull) for n, d in cell.after]
+        pulls = _pulls(cell, forward)
         middle = _median(pulls) if pulls else cell.top
         weights.append(cell.weight if pulls else 0.1)
         wanted.append(middle - offset)
         offsets.append(offset)
         offset += _room(cell, grid)
-    moved = 0.0
     for cell, value, at in zip(layer, _isotonic(wanted, weights), offsets, strict=True):
-        moved = max(moved, abs(cell.top - value - at))
         cell.top = value + at
-    return moved
+
+
+def _pulls(cell: _Cell, forward: bool) -> list[tuple[float, float]]:
+    """Tops at which the wires on one side would be level, and how strongly each is wanted."""
+    if forward:
+        return [(n.top + d, n.pull) for n, d in cell.before]
+    return [(n.top - d, n.pull) for n, d in cell.after]
 
 
 def _median(pulls: list[tuple[float, float]]) -> float:
     """Value in the middle of the weights; the mean of two if they meet there."""
+    if len(pulls) == 1:
+        return pulls[0][0]
     pulls.sort()
     half = sum(w for _, w in pulls) / 2
     passed = 0.0

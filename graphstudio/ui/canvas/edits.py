@@ -338,7 +338,7 @@ class Edits:
             if children & chosen:
                 rects = []
                 for n in children:
-                    rect = self._scene.nodes[n].body_rect()
+                    rect = QRectF(self._scene.nodes[n].body_rect())
                     if n in positions:
                         rect.moveTo(*positions[n])
                     rects.append(rect)

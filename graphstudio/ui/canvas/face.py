@@ -65,12 +65,14 @@ def format_count(number: int) -> str:
 class NodeFace:
     """Texts, size and ports of one node, laid out in its own coordinates (top left is 0, 0).
 
-    ``look`` is equal for two nodes that differ in nothing but title, summary, shape and count.
+    ``look`` is equal for two nodes that differ in nothing but title, summary, shape and count;
+    ``version`` counts the changes of a face.
     """
 
     __slots__ = (
         "badge",
         "body",
+        "build",
         "bypass",
         "color",
         "count",
@@ -87,6 +89,7 @@ class NodeFace:
         "square_outputs",
         "title",
         "type_id",
+        "version",
         "width",
     )
 
@@ -104,8 +107,6 @@ class NodeFace:
         self.known = cls is not None
         self.bypass = node.bypass
         self.color = _header_color(node, cls.category if cls else "unknown", style)
-        severities = {d.severity for d in problems}
-        self.badge = next((s for s in _SEVERITIES if s in severities), "")
 
         words = render(Message(cls.label)) if cls else tr("Unknown type {type}", type=node.type)
         summary = spec.summary() if spec is not None else ""
@@ -128,14 +129,26 @@ class NodeFace:
         self.outputs = {p.name: QPointF(self.width, _row(i)) for i, p in enumerate(outputs)}
         self.input_labels = [_port_label(p, style, label_width) for p in inputs]
         self.output_labels = [_port_label(p, style, label_width) for p in outputs]
+        self.body = QRectF(0.0, 0.0, self.width, self.height)
+        labels = tuple(t.shown for t in (*self.input_labels, *self.output_labels))
+        kinds = (self.type_id, self.color.rgb(), self.bypass, self.known)
+        self.build = (self.width, self.height, kinds, labels, len(inputs))
+        self.version = 0
+        self.set_report(report, problems, style)
+
+    def set_report(
+        self, report: NodeReport | None, problems: Sequence[Diagnostic], style: CanvasStyle
+    ) -> None:
+        """Show what a check has found; size and ports stay as they are."""
+        severities = {d.severity for d in problems}
+        self.badge = next((s for s in _SEVERITIES if s in severities), "")
         self.shape, self.count = self._footer(report, style)
         self.far_texts: tuple[Text, ...] | None = None
         types = report.output_types if report else {}
         self.square_outputs = frozenset(n for n, t in types.items() if t.dtype != "float32")
-        self.body = QRectF(0.0, 0.0, self.width, self.height)
-        kinds = (self.type_id, self.color.rgb(), self.bypass, self.known, self.badge)
-        labels = tuple(t.shown for t in (*self.input_labels, *self.output_labels))
-        self.look = (self.width, self.height, kinds, labels, len(inputs), self.square_outputs)
+        footer = self.shape is not None or self.count is not None
+        self.look = (self.build, self.badge, self.square_outputs, footer)
+        self.version += 1
 
     def texts_for_far(self, style: CanvasStyle) -> tuple[Text, ...]:
         """Title, summary and shape in larger letters, for when the usual ones are too small."""

@@ -20,10 +20,6 @@ FRAME_FILL = 0.14
 _NODE_Z, _WIRE_Z, _FRAME_Z = 2.0, 0.0, -10.0
 
 
-def _scale_of(painter: QPainter) -> float:
-    return QStyleOptionGraphicsItem.levelOfDetailFromTransform(painter.worldTransform())
-
-
 class NodeItem(QGraphicsItem):
     """A node as drawn. The scene sets face and state; the item never reads the document."""
 
@@ -35,19 +31,26 @@ class NodeItem(QGraphicsItem):
         self.shells = shells
         self.state = FaceState()
         self._bounds = face.bounds
-        self.setPos(*node.position)
+        self._body = QRectF()
+        self.place(*node.position)
         self.setZValue(_NODE_Z)
+
+    def place(self, x: float, y: float) -> None:
+        """Move the node's corner, in scene coordinates."""
+        self.setPos(x, y)
+        self._body = self.face.body.translated(x, y)
 
     def set_face(self, face: NodeFace) -> None:
         if face.bounds != self._bounds:
             self.prepareGeometryChange()
             self._bounds = face.bounds
         self.face = face
+        self._body = face.body.translated(self.pos())
         self.update()
 
     def body_rect(self) -> QRectF:
-        """The body in scene coordinates."""
-        return self.face.body.translated(self.pos())
+        """The body in scene coordinates; not to be changed."""
+        return self._body
 
     def port_pos(self, name: str, output: bool) -> QPointF:
         """Centre of a port in scene coordinates."""
@@ -115,15 +118,13 @@ class WireItem(QGraphicsItem):
 
     def pen(self) -> QPen:
         style = self.style
-        if self.selected or self.hovered:
-            return QPen(style.accent, 3.0 if self.selected else 2.6)
+        if self.selected:
+            return style.wire_selected_pen
+        if self.hovered:
+            return style.wire_hovered_pen
         if self.state == "error":
-            return QPen(style.error, 2.2)
-        if self.state == "unknown":
-            pen = QPen(style.blocked, 1.8, Qt.PenStyle.CustomDashLine)
-            pen.setDashPattern([4, 3])
-            return pen
-        return QPen(style.wire, 2.0)
+            return style.wire_error_pen
+        return style.wire_unknown_pen if self.state == "unknown" else style.wire_pen
 
     @guarded
     def paint(
@@ -139,7 +140,7 @@ class WireItem(QGraphicsItem):
             painter.drawEllipse(QPointF(*dot), 4.0, 4.0)
         if self.label is None or self.label_rect is None:
             return
-        if _scale_of(painter) >= SMALL_TEXT_ZOOM:
+        if painter.worldTransform().m11() >= SMALL_TEXT_ZOOM:
             paint_label(
                 painter, self.style, self.label, self.label_rect, self.selected or self.hovered
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from graphstudio.ui.canvas.view import GraphView
 
 _MARGIN = 10.0
+_SETTLE_MS = 150
 _NEARLY_ALL = 0.9
 """Share of the graph's area in view from which the minimap would tell nothing."""
 
@@ -31,6 +32,8 @@ class Minimap(QWidget):
         self._area = QRectF()
         self.wanted = True
         """False if the user has switched it off."""
+        self._settling = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settling.timeout.connect(self._settled)
         self.retranslate()
 
     def sizeHint(self) -> QSize:
@@ -41,7 +44,13 @@ class Minimap(QWidget):
         self.setToolTip(tr("Minimap: click or drag to go there"))
 
     def invalidate(self) -> None:
-        """The graph has changed: paint the picture again when it is next shown."""
+        """The graph has changed: paint the picture again, once it has come to rest."""
+        if self.isVisible():
+            self._settling.start()
+        else:
+            self._settled()
+
+    def _settled(self) -> None:
         self._picture = None
         self.view_moved()
 

@@ -54,8 +54,7 @@ class Shells:
         if self._scale != (scale, dpr) or len(self._shells) > _MOST_SHELLS:
             self.clear()
             self._scale = (scale, dpr)
-        footer = face.shape is not None or face.count is not None
-        key = (face.look, state.selected, state.hovered, state.connected, footer)
+        key = (face.look, state.selected, state.hovered, state.connected)
         found = self._shells.get(key)
         if found is None:
             found = self._shells[key] = _picture(face, style, state, scale, dpr, _paint_shell)
@@ -67,7 +66,7 @@ class Shells:
         """The node with its texts, or None when it is asked for the first time."""
         if self._scale != (scale, dpr):
             return None
-        key = (id(face), state.selected, state.hovered, state.connected)
+        key = (id(face), face.version, state.selected, state.hovered, state.connected)
         found = self._whole.get(key)
         if found is None:
             self._whole[key] = (face, None)  # holding the face keeps its id from being used again

@@ -33,14 +33,21 @@ class Overview:
         self._scene = scene
         self._tiles: dict[tuple[int, int], _Tile] = {}
         self._long = _Tile()
-        self._problems: list[tuple[str, NodeItem]] = []
+        self._problems: list[tuple[str, NodeItem]] | None = None
         self._stale = True
         self.lifted: frozenset[str] = frozenset()
         """Nodes being dragged: left out of the lists, painted from their items."""
+        self.version = 0
+        """Counts rebuilt lists."""
         scene.content_changed.connect(self.invalidate)
+        scene.marks_changed.connect(self._forget_problems)
 
     def invalidate(self) -> None:
         self._stale = True
+        self._problems = None
+
+    def _forget_problems(self) -> None:
+        self._problems = None
 
     def lift(self, node_ids: frozenset[str]) -> None:
         """Take nodes out of the lists while they move, so that these need no rebuilding."""
@@ -52,10 +59,8 @@ class Overview:
         self._stale = False
         self._tiles = {}
         self._long = _Tile()
-        self._problems = []
+        self.version += 1
         for node_id, item in self._scene.nodes.items():
-            if item.face.badge in ("error", "warning"):
-                self._problems.append((item.face.badge, item))
             if node_id in self.lifted:
                 continue
             rect = item.body_rect()
@@ -100,6 +105,19 @@ class Overview:
 
         The painter's transform maps scene to device; ``scale`` is its zoom.
         """
+        self.paint_still(painter, visible, scale, style, captions=captions)
+        self.paint_moving(painter, visible, scale, style)
+
+    def paint_still(
+        self,
+        painter: QPainter,
+        visible: QRectF,
+        scale: float,
+        style: CanvasStyle,
+        *,
+        captions: bool = True,
+    ) -> None:
+        """Everything but what is lifted, selected or wrong."""
         if self._stale:
             self._build()
         tiles = self._near(visible)
@@ -115,10 +133,20 @@ class Overview:
                 _paint_fine(painter, item, rect, scale, style)
         else:
             self._paint_rects(painter, tiles)
-        for node_id in self.lifted:
-            lifted = self._scene.nodes.get(node_id)
-            if lifted is not None:
-                _paint_fine(painter, lifted, lifted.body_rect(), scale, style)
+
+    def paint_moving(
+        self, painter: QPainter, visible: QRectF, scale: float, style: CanvasStyle
+    ) -> None:
+        """Lifted nodes with their wires, the selection, and problems."""
+        if self.lifted:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+            painter.setPen(QPen(style.wire, 1.4 / scale))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for key in {k for n in self.lifted for k in self._scene.wires_at(n)}:
+                painter.drawPath(self._scene.wires[key].path)
+            for node_id in self.lifted:
+                item = self._scene.nodes[node_id]
+                _paint_fine(painter, item, item.body_rect(), scale, style)
         self._paint_marks(painter, visible, scale, style)
 
     def _paint_frames(
@@ -157,12 +185,6 @@ class Overview:
             plain = QPen(style.wire, 1.4 / scale)
         painter.setPen(plain)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        moving = [
-            self._scene.wires[k]
-            for n in self.lifted
-            for k in self._scene.wires_at(n)
-            if k in self._scene.wires
-        ]
         if fine:
             for tile in (*tiles, self._long):
                 for wire in tile.wires:
@@ -174,14 +196,10 @@ class Overview:
                         painter.drawPath(wire.path)
                         if special:
                             painter.setPen(plain)
-            for wire in moving:
-                painter.drawPath(wire.path)
             return
         for tile in (*tiles, self._long):
             if tile.lines:
                 painter.drawLines(tile.lines)
-        for wire in moving:
-            painter.drawLine(QPointF(*wire.curves[0][0]), QPointF(*wire.curves[-1][3]))
 
     def _paint_rects(self, painter: QPainter, tiles: list[_Tile]) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
@@ -194,8 +212,9 @@ class Overview:
         self, painter: QPainter, visible: QRectF, scale: float, style: CanvasStyle
     ) -> None:
         """Selection and problems, on top, at a size that does not shrink with the zoom."""
-        painter.setBrush(Qt.BrushStyle.NoBrush)
         nodes = self._scene.nodes
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
         gap = 3.0 / scale  # a ring at a distance shows on a node of any colour
         chosen = [
             nodes[n].body_rect().adjusted(-gap, -gap, gap, gap)
@@ -207,6 +226,12 @@ class Overview:
             painter.drawRects(chosen)
         size = 6.5 if scale > 0.12 else 4.0
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        if self._problems is None:
+            self._problems = [
+                (item.face.badge, item)
+                for item in nodes.values()
+                if item.face.badge in ("error", "warning")
+            ]
         for kind, item in self._problems[:400]:
             rect = item.body_rect()
             if rect.intersects(visible):

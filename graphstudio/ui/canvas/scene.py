@@ -32,9 +32,13 @@ class GraphScene(QGraphicsScene):
     """Items of one graph, by id. Reads the document, never writes it."""
 
     content_changed = Signal()
-    """Something moved, came, went or changed its colour: overview lists are stale."""
+    """Something moved, came, went or changed its size or colour: overview lists are stale."""
+    marks_changed = Signal()
+    """A badge came or went, or a wire changed its state."""
 
-    def __init__(self, graph: GraphRecord, style: CanvasStyle, parent=None) -> None:
+    def __init__(
+        self, graph: GraphRecord, style: CanvasStyle, result: CheckResult, parent=None
+    ) -> None:
         super().__init__(parent)
         self.graph = graph
         self.style_ = style
@@ -43,10 +47,13 @@ class GraphScene(QGraphicsScene):
         self.wires: dict[WireKey, WireItem] = {}
         self.frames: dict[str, FrameItem] = {}
         self.selection: frozenset[str] = frozenset()
-        self.result = CheckResult()
+        self.result = result
         self.show_labels = True
         self._wires_at: defaultdict[str, set[WireKey]] = defaultdict(set)
-        self._problems: Mapping[str, tuple[Diagnostic, ...]] = {}
+        self._problems = self._sorted_problems(result)
+        self._displaced: set[str] = set()
+        self._touched = False
+        """True if what ``content_changed`` tells of has happened."""
         self._placer = LabelPlacer()
         self._unplaced: dict[WireKey, None] = {}
         self._label_timer = QTimer(self, singleShot=True, interval=0)
@@ -68,6 +75,7 @@ class GraphScene(QGraphicsScene):
         self._placer.clear()
         self._unplaced.clear()
         self.graph = graph
+        self._problems = self._sorted_problems(self.result)
         for wire in graph.wires.values():
             self._wires_at[wire.source].add(wire.key)
             self._wires_at[wire.target].add(wire.key)
@@ -77,7 +85,8 @@ class GraphScene(QGraphicsScene):
             self._sync_node(node_id)
         for key in graph.wires:
             self._sync_wire(key)
-        self.content_changed.emit()
+        self._touched = True
+        self._tell()
 
     def apply(self, changes: ChangeSet) -> None:
         """Follow one transaction."""
@@ -100,32 +109,41 @@ class GraphScene(QGraphicsScene):
             self._sync_node(node_id)
         for key in wires & self.graph.wires.keys():
             self._sync_wire(key)
-        self._reroute(nodes | moved)
+        self._reroute(self._displaced)
+        self._displaced.clear()
         for frame_id in frames:
             self._sync_frame(frame_id)
-        self.content_changed.emit()
+            self._touched = True
+        self._tell()
 
-    def apply_result(self, result: CheckResult) -> None:
-        """Show a new check: shapes, counts, badges. Touches only what differs."""
-        old, old_problems = self.result, self._problems
+    def _tell(self) -> None:
+        if self._touched:
+            self._touched = False
+            self.content_changed.emit()
+
+    def _sorted_problems(self, result: CheckResult) -> Mapping[str, tuple[Diagnostic, ...]]:
         problems: defaultdict[str, list[Diagnostic]] = defaultdict(list)
         for d in result.diagnostics:
             if d.node is not None and d.graph == self.graph.id:
                 problems[d.node].append(d)
-        self.result = result
-        self._problems = {n: tuple(ds) for n, ds in problems.items()}
-        colors = False
+        return {n: tuple(ds) for n, ds in problems.items()}
+
+    def apply_result(self, result: CheckResult) -> None:
+        """Show a new check: shapes, counts, badges. Touches only what differs."""
+        old, before = self.result.nodes, self._problems
+        self.result, self._problems = result, self._sorted_problems(result)
+        new, after = result.nodes, self._problems
+        changed = []
         for node_id, item in self.nodes.items():
-            before, after = old.nodes.get(node_id), result.nodes.get(node_id)
-            bad = self._problems.get(node_id, ())
-            if (before is not after and before != after) or old_problems.get(node_id, ()) != bad:
-                badge = item.face.badge
-                self._refresh_face(item)
-                colors = colors or badge != item.face.badge
-        for key in self.wires:
+            was, now = old.get(node_id), new.get(node_id)
+            if (was is not now and was != now) or before.get(node_id) != after.get(node_id):
+                item.face.set_report(now, after.get(node_id, ()), self.style_)
+                item.update()
+                changed.append(node_id)
+        for key in {k for n in changed for k in self._wires_at.get(n, ())}:
             self._label_wire(key)
-        if colors:
-            self.content_changed.emit()
+        if changed:
+            self.marks_changed.emit()
 
     def select(self, node_ids: frozenset[str]) -> None:
         for node_id in self.selection ^ node_ids:
@@ -150,7 +168,8 @@ class GraphScene(QGraphicsScene):
             wire.style = style
             wire.label = None
             self._label_wire(key)
-        self.content_changed.emit()
+        self._touched = True
+        self._tell()
         self.update()
 
     # -- reading -----------------------------------------------------------------------------
@@ -188,16 +207,18 @@ class GraphScene(QGraphicsScene):
     def preview(self, positions: Mapping[str, tuple[float, float]]) -> None:
         """Show nodes elsewhere while a drag lasts."""
         for node_id, (x, y) in positions.items():
-            self.nodes[node_id].setPos(x, y)
+            self.nodes[node_id].place(x, y)
         self._reroute(positions.keys(), labels=False)
+        self._touched = False  # the overview keeps nodes that move apart from its lists
 
     def end_preview(self, node_ids: Iterable[str]) -> None:
         """Show these nodes where the document has them."""
         ids = [n for n in node_ids if n in self.nodes and n in self.graph.nodes]
         for node_id in ids:
-            self.nodes[node_id].setPos(*self.graph.nodes[node_id].position)
+            self.nodes[node_id].place(*self.graph.nodes[node_id].position)
         self._reroute(ids)
-        self.content_changed.emit()
+        self._touched = True
+        self._tell()
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -267,6 +288,7 @@ class GraphScene(QGraphicsScene):
         node, item = self.graph.nodes.get(node_id), self.nodes.get(node_id)
         if node is None:
             if item is not None:
+                self._touched = True
                 del self.nodes[node_id]
                 self._wires_at.pop(node_id, None)
                 self._placer.nodes.drop(node_id)
@@ -275,10 +297,12 @@ class GraphScene(QGraphicsScene):
         if item is None:
             item = self.nodes[node_id] = NodeItem(node, self._face(node), self.style_, self.shells)
             self.addItem(item)
+            self._touched = True
         else:
             old, item.node = item.node, node
             if old.position != node.position or item.pos() != QPointF(*node.position):
-                item.setPos(*node.position)
+                item.place(*node.position)
+                self._displaced.add(node_id)
             if old is not node and not _only_moved(old, node):
                 self._refresh_face(item)
         self._note_links(item)
@@ -314,7 +338,10 @@ class GraphScene(QGraphicsScene):
     def _refresh_face(self, item: NodeItem) -> None:
         before = item.face
         item.set_face(self._face(item.node))
+        if before.color != item.face.color or before.bypass != item.face.bypass:
+            self._touched = True
         if (before.width, before.height) != (item.face.width, item.face.height):
+            self._touched = True
             self._note_place(item)
             self._reroute([item.node.id])
 
@@ -334,6 +361,7 @@ class GraphScene(QGraphicsScene):
     def _remove_wire(self, key: WireKey) -> None:
         item = self.wires.pop(key, None)
         if item is not None:
+            self._touched = True
             self._placer.forget(key)
             self._unplaced.pop(key, None)
             self._drop(item)
@@ -350,6 +378,7 @@ class GraphScene(QGraphicsScene):
             item.set_frame(frame)
 
     def _route(self, item: WireItem) -> None:
+        self._touched = True
         source, target = self.nodes.get(item.wire.source), self.nodes.get(item.wire.target)
         if source is None or target is None:
             return

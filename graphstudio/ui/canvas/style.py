@@ -120,6 +120,12 @@ class CanvasStyle:
         self.bypass_pen = QPen(self.blocked, 1.4, Qt.PenStyle.DashLine)
         self.shadow = faded(QColor("#000000"), 0.12 if self.dark else 0.05)
         self.separator_pen = QPen(mix(self.body, self.border, 0.55), 1.0)
+        self.wire_pen = QPen(self.wire, 2.0)
+        self.wire_hovered_pen = QPen(self.accent, 2.6)
+        self.wire_selected_pen = QPen(self.accent, 3.0)
+        self.wire_error_pen = QPen(self.error, 2.2)
+        self.wire_unknown_pen = QPen(self.blocked, 1.8)
+        self.wire_unknown_pen.setDashPattern([4, 3])
         self.label_fill = mix(self.canvas, self.body, 0.55)
         self.label_pen = QPen(mix(self.canvas, self.border, 0.75), 1.0)
 
@@ -133,6 +139,7 @@ class CanvasStyle:
         self.frame_font = canvas_font(15, bold=True)
         self._metrics: dict[str, QFontMetricsF] = {}
         self._texts: dict[tuple[str, str, float], Text] = {}
+        self._categories: dict[str, QColor] = {}
         self._icons: dict[tuple[str, int, str], QPixmap | None] = {}
 
     def font(self, role: str) -> QFont:
@@ -146,7 +153,11 @@ class CanvasStyle:
         return found
 
     def category(self, category: str) -> QColor:
-        return self.tokens.category(category)
+        """Header colour of a category."""
+        found = self._categories.get(category)
+        if found is None:
+            found = self._categories[category] = self.tokens.category(category)
+        return found
 
     def line(self, words: str, role: str, width: float = _WIDEST) -> Text:
         """One line in a role's font, elided to ``width`` pixels; shared between items."""

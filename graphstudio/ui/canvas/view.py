@@ -10,6 +10,7 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
+    QPixmap,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QWidget
@@ -88,7 +89,7 @@ class GraphView(ViewCommands, NavigableView):
         self.style_ = CanvasStyle(theme.tokens)
         graph = project.document.graph(project.graph_id)
         # The view does not own its scene: without this reference it would be collected.
-        self.graph_scene = GraphScene(graph, self.style_, self)
+        self.graph_scene = GraphScene(graph, self.style_, project.result, self)
         self.setScene(self.graph_scene)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAcceptDrops(True)
@@ -107,6 +108,7 @@ class GraphView(ViewCommands, NavigableView):
         self.minimap = Minimap(self)
         self.held_modifiers = Qt.KeyboardModifier.NoModifier
         self._space = self._space_used = False
+        self._still: tuple[object, QPixmap] | None = None
         self._fit_pending = not self.restore(project.document.view.get("canvas"))
         self._actions = canvas_actions(self)
         self._keys = {k: a for a in self._actions for k in a.keys}
@@ -116,13 +118,12 @@ class GraphView(ViewCommands, NavigableView):
         project, scene = self.project, self.graph_scene
         project.changed.connect(self._on_changed)
         project.checked.connect(scene.apply_result)
-        project.checked.connect(self.refresh_overview)
         project.selection_changed.connect(self._on_selection)
         project.refused.connect(self.status_message)
         scene.content_changed.connect(self.minimap.invalidate)
         scene.content_changed.connect(self.refresh_overview)
+        scene.marks_changed.connect(self.refresh_overview)
         self.theme.changed.connect(self._restyle)
-        scene.apply_result(project.result)
         self._on_selection()
 
     # -- following the project -----------------------------------------------------------------
@@ -219,13 +220,40 @@ class GraphView(ViewCommands, NavigableView):
             super().paintEvent(event)
             return
         painter = QPainter(self.viewport())
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        self._paint_far(painter)
+        painter.end()
+
+    @guarded
+    def _paint_far(self, painter: QPainter) -> None:
         visible = self.visible_rect()
+        if self.overview.lifted and not self.selecting.frames:
+            painter.drawPixmap(0, 0, self._still_picture(visible))
+        else:
+            self._paint_still(painter, visible)
+            self._still = None
+        painter.setTransform(self.viewportTransform())
+        self.overview.paint_moving(painter, visible, self.zoom, self.style_)
+        self.drawForeground(painter, visible)
+
+    def _paint_still(self, painter: QPainter, visible: QRectF) -> None:
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.setTransform(self.viewportTransform())
         self.drawBackground(painter, visible)
-        self.overview.paint(painter, visible, self.zoom, self.style_)
-        self.drawForeground(painter, visible)
-        painter.end()
+        self.overview.paint_still(painter, visible, self.zoom, self.style_)
+
+    def _still_picture(self, visible: QRectF) -> QPixmap:
+        """What does not move while nodes are dragged far out, painted once for the drag."""
+        size, dpr = self.viewport().size(), self.devicePixelRatioF()
+        key = (visible, size, dpr, self.overview.version, self.overview.lifted, self.style_)
+        if self._still is None or self._still[0] != key:
+            pixmap = QPixmap(size * dpr)
+            pixmap.setDevicePixelRatio(dpr)
+            painter = QPainter(pixmap)
+            self._paint_still(painter, visible)
+            painter.end()
+            key = (*key[:3], self.overview.version, *key[4:])  # painting may have built the lists
+            self._still = (key, pixmap)
+        return self._still[1]
 
     @guarded
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
