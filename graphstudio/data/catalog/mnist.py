@@ -158,7 +158,8 @@ def read_idx(name: str, header: int) -> np.ndarray:
 
 def read_images(name: str) -> np.ndarray:
     """Images (N, 1, 28, 28), float32."""
-    scaled = read_idx(name, header=16).reshape(-1, 1, 28, 28).astype(np.float32) / np.float32(255.0)
+    pixels = read_idx(name, header=16).reshape(-1, 1, 28, 28)
+    scaled = pixels.astype(np.float32) / np.float32(255.0)
 {scale}
 
 
