@@ -133,8 +133,8 @@ class Mnist(Source):
         )
         return f'''"""MNIST from its four IDX files, plain or gzipped.
 
-They are read from the folder ``mnist`` beside this file, or from the one that the environment
-variable ``MNIST_DIR`` names.
+They are read from the folder ``mnist`` beside this file, or from the one that the
+environment variable ``MNIST_DIR`` names.
 """
 
 import gzip
