@@ -263,7 +263,7 @@ def train_epoch(
 def evaluate(
     model: nn.Module, loader: DataLoader, device: torch.device
 ) -> dict[str, float]:
-    """Means over a split, without training; empty for an empty split."""
+    """Means over a split, without training."""
     model.eval()
     means = Means()
     for batch in loader:
@@ -324,11 +324,13 @@ def main() -> None:
                 f"epoch {epoch}/{args.epochs}",
                 train_epoch(model, loaders["train"], optimizer, device),
             )
-            show("  validation", evaluate(model, loaders["validation"], device))
+            if len(loaders["validation"]):
+                show("  validation", evaluate(model, loaders["validation"], device))
         args.out.mkdir(parents=True, exist_ok=True)
         save_weights(model, args.out / "weights.safetensors")
         print(f"weights are in {args.out / 'weights.safetensors'}")
-    show("test", evaluate(model, loaders["test"], device))
+    if len(loaders["test"]):
+        show("test", evaluate(model, loaders["test"], device))
 
 
 if __name__ == "__main__":
