@@ -475,6 +475,7 @@ class MainWindow(QMainWindow):
         self.settings.save()
         self.autosave.discard()
         self.bridge.shutdown()
+        self._qt_texts.remove()
         event.accept()
 
 

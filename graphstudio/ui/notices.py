@@ -43,7 +43,7 @@ class Notice(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 7, 8, 7)
         row.setSpacing(10)
-        row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(label, 1)
         self.buttons: list[QPushButton] = []
         for i, (name, action) in enumerate(choices):
@@ -58,7 +58,7 @@ class Notice(QFrame):
         self._close.setIconSize(QSize(14, 14))
         self._close.setAccessibleName(tr("Close"))
         self._close.clicked.connect(self.close)
-        row.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._close, 0, Qt.AlignmentFlag.AlignVCenter)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setAccessibleName(text)
         self.recolor()

@@ -154,6 +154,8 @@ def left_behind() -> list[Recovered]:
 def _read(file: Path) -> Recovered | None:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(record["document"], str):
+            raise TypeError("the document is no text")
         document = file_format.loads(record["document"]).document
         path = Path(record["path"]) if record["path"] else None
         return Recovered(file, path, float(record["time"]), document)

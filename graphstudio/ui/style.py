@@ -194,10 +194,8 @@ class QtTexts:
         self._installed: list[QTranslator] = []
 
     def use(self, language: str) -> None:
+        self.remove()
         app = QApplication.instance()
-        for translator in self._installed:
-            app.removeTranslator(translator)
-        self._installed.clear()
         folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
         for name in QT_TEXTS.get(language, ()):
             translator = QTranslator(app)
@@ -205,6 +203,13 @@ class QtTexts:
                 app.installTranslator(translator)
                 self._installed.append(translator)
         QLocale.setDefault(QLocale("zh_CN" if language == "zh" else "en"))
+
+    def remove(self) -> None:
+        """Take the texts away again, as the window that asked for them closes."""
+        for translator in self._installed:
+            QApplication.instance().removeTranslator(translator)
+            translator.deleteLater()
+        self._installed.clear()
 
 
 def set_role(widget: QWidget, role: str) -> None:
