@@ -305,7 +305,13 @@ class Checker:
                 else:
                     blocked.append(d)
         project = [
-            *rules.model_problems(self._states, self._members, len(wrong)),
+            *rules.model_problems(
+                self._states,
+                self._topology,
+                self._members,
+                self._document.training.phases,
+                len(wrong),
+            ),
             *rules.project_problems(self._document, self._data, self._states),
         ]
         wrong += [d for d in project if d.severity == "error"]

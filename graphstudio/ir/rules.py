@@ -137,28 +137,54 @@ def _optimizer_problems(choice: Choice) -> Iterator[Diagnostic]:
         yield _project("optimizer-param", problem)
 
 
-def model_problems(states: States, members: set[str], num_errors: int) -> Iterator[Diagnostic]:
+def model_problems(
+    states: States,
+    topology: Topology,
+    members: set[str],
+    phases: Sequence[Phase],
+    num_errors: int,
+) -> Iterator[Diagnostic]:
     """What the model as a whole lacks.
 
     Parameters
     ----------
+    phases : sequence of Phase
+        They say which losses drive the training and which nodes do not move.
     members : set of str
         Nodes that are part of the model: those joined to a loss.
     num_errors : int
         Errors found on nodes; while there are some, sizes are not known.
     """
-    if not any(states[n].spec.role == "loss" for n in members):
+    losses = {n for n in members if states[n].spec.role == "loss"}
+    if not losses:
         yield _project(
             "no-loss",
             Message("the graph has no loss, so there is nothing to train towards"),
             Message("Add a CrossEntropy or MSE node and wire a prediction and a Target to it."),
         )
-    elif not num_errors and not any(states[n].spec.trainable for n in members):
+        return
+    if num_errors:
+        return
+    trainable = {n for n in members if states[n].spec.trainable and not states[n].record.bypass}
+    if not trainable:
         yield _project(
             "nothing-to-train",
             Message("the model has no trainable parameters"),
             Message("Add a layer such as Dense or Conv2D."),
         )
+        return
+    for phase in phases:
+        driving = losses & phase.losses.keys() if phase.losses else losses
+        reached = trainable & topology.reach(driving, forward=False)
+        if driving and not reached.difference(phase.frozen):
+            yield _project(
+                "nothing-to-train",
+                Message(
+                    "no loss moves any weight: the layers it depends on have no weights or are "
+                    "frozen"
+                ),
+                Message("Wire the loss to what a trainable layer gives, or let one of them move."),
+            )
 
 
 def neighbour_warnings(node_id: str, topology: Topology, states: States) -> tuple[Diagnostic, ...]:

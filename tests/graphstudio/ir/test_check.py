@@ -292,6 +292,22 @@ def test_a_seed_is_one_that_every_framework_takes(seed, fine):
     assert d.codes("error") == ([] if fine else ["seed"])
 
 
+def test_a_loss_that_moves_no_weight_is_an_error():
+    d, ids = classifier()
+    trainable = (ids["conv"], ids["dense"])
+    for frozen, codes in ((trainable[:1], []), (trainable, ["nothing-to-train"])):
+        training = dataclasses.replace(d.document.training, phases=(Phase(frozen=frozen),))
+        d.follow(d.history.push("training", [SetTraining(training)]))
+        assert d.codes("error") == codes
+    d.follow(d.history.undo())
+    d.follow(d.history.undo())
+    # the only loss left depends on a branch without weights
+    d.push(commands.remove_nodes(d.document, MAIN, [ids["loss"]]))
+    loss = d.add("loss.mse", after=d.add("act.tanh", after=ids["input"]))
+    d.wire(ids["input"], loss, "target")
+    assert d.codes("error") == ["nothing-to-train"]
+
+
 def test_several_phases_are_not_supported_yet():
     d, _ = classifier()
     training = dataclasses.replace(d.document.training, phases=(Phase(), Phase(name="b")))
