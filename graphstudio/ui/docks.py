@@ -26,6 +26,7 @@ LAYOUT_VERSION = 1
 LEFT_WIDTH, RIGHT_WIDTH, BOTTOM_HEIGHT = 216, 344, 300
 BOTTOM_SHARE = 0.36
 """The panels below take at least this share of a tall window."""
+BOTTOM_MOST = 0.4
 WIDE = 1800
 """Width of a window in pixels from which training and code stand side by side."""
 
@@ -180,6 +181,7 @@ def arrange(window: QMainWindow, docks: dict[str, Dock]) -> None:
         [docks["palette"], docks["inspector"]], [LEFT_WIDTH, RIGHT_WIDTH], horizontal
     )
     height = max(BOTTOM_HEIGHT, round(window.height() * BOTTOM_SHARE))
+    height = min(height, round(window.height() * BOTTOM_MOST))
     window.resizeDocks([docks["training"], docks["code"]], [height] * 2, vertical)
     if wide:
         room = window.width() - RIGHT_WIDTH

@@ -209,11 +209,18 @@ class ProjectPage(QWidget):
         self.split.setVisible(bool(spec.source))
         folder = self._project.path.parent if self._project.path else None
         problem = data_sources.missing(spec, folder) if spec.source else None
-        shown = [render(m) for m in (problem.message, problem.hint) if m] if problem else []
-        self._data_problem.setText("\n".join(shown))
-        self._data_problem.setVisible(bool(shown))
+        details = [render(m) for m in (problem.message, problem.hint) if m] if problem else []
         has_folder = any(s.name == "folder" for s in self.options.specs)
-        fetchable = problem is not None and spec.source in FETCHABLE
+        invalid = data_sources.problem_of(spec) if spec.source else None
+        fetchable = problem is not None and invalid is None and spec.source in FETCHABLE
+        text = "\n".join(details)
+        if fetchable:  # the buttons below say what the command line's hint says at length
+            text = tr(
+                "The files are not on this computer yet: download them, or choose their folder."
+            )
+        self._data_problem.setText(text)
+        self._data_problem.setToolTip("\n".join(details))
+        self._data_problem.setVisible(bool(text))
         self.browse_button.setVisible(has_folder)
         self.download_button.setVisible(fetchable)
         if fetchable:
