@@ -1,6 +1,6 @@
 """A small deep-learning library: tensors with gradients, layers, and compiled plans."""
 
-from engine import errors, init, losses, ops, optim, random
+from engine import errors, init, losses, nn, ops, optim, random
 from engine import plan as plan
 from engine.errors import DTypeError, EngineError, NotDifferentiableError, PlanError, ShapeError
 from engine.function import no_grad
@@ -19,6 +19,7 @@ __all__ = [
     "init",
     "losses",
     "manual_seed",
+    "nn",
     "no_grad",
     "ops",
     "optim",

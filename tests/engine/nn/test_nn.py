@@ -1,0 +1,192 @@
+"""Layers against PyTorch with the same weights, and what every module must keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import engine
+from engine import checkpoint, nn, ops
+from engine.data import ArrayDataset, DataLoader
+from engine.errors import EngineError, ShapeError
+
+
+def _cnn() -> nn.Sequential:
+    engine.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.2), nn.Linear(4 * 4 * 4, 10),
+    )  # fmt: skip
+
+
+def test_names_follow_the_tree_and_are_pytorch_s() -> None:
+    assert [name for name, _ in _cnn().named_parameters()] == [
+        "0.weight", "1.weight", "1.bias", "6.weight", "6.bias",
+    ]  # fmt: skip
+    assert set(_cnn().state_dict()) - {n for n, _ in _cnn().named_parameters()} == {
+        "1.running_mean", "1.running_var",
+    }  # fmt: skip
+
+
+@pytest.mark.torch
+def test_same_weights_give_pytorch_s_outputs_and_gradients() -> None:
+    import torch
+
+    model = _cnn()
+    twin = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1, bias=False), torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Dropout(0.0),
+        torch.nn.Linear(64, 10),
+    )  # fmt: skip
+    state = {k: torch.from_numpy(v) for k, v in model.state_dict().items()}
+    twin.load_state_dict(state, strict=False)
+    model[5].p = 0.0  # type: ignore[attr-defined]
+    x = np.random.default_rng(0).normal(size=(5, 1, 8, 8)).astype(np.float32)
+    y = np.arange(5)
+    loss = ops.cross_entropy(model(engine.tensor(x)), engine.tensor(y))
+    loss.backward()
+    expected = torch.nn.functional.cross_entropy(twin(torch.from_numpy(x)), torch.from_numpy(y))
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    for (name, ours), theirs in zip(model.named_parameters(), twin.parameters(), strict=True):
+        assert ours.grad is not None, name
+        np.testing.assert_allclose(
+            ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-4, atol=1e-6, err_msg=name
+        )
+    np.testing.assert_allclose(
+        model[1].running_var.numpy(),  # type: ignore[attr-defined]
+        twin[1].running_var.numpy(), rtol=1e-5,
+    )  # fmt: skip
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("ours", "theirs", "shape"),
+    [
+        (lambda: nn.LayerNorm(6), lambda t: t.LayerNorm(6), (3, 4, 6)),
+        (lambda: nn.GroupNorm(2, 4), lambda t: t.GroupNorm(2, 4), (3, 4, 5, 5)),
+        (
+            lambda: nn.ConvTranspose2d(3, 2, 3, 2, 1, 1),
+            lambda t: t.ConvTranspose2d(3, 2, 3, 2, 1, 1),
+            (2, 3, 4, 4),
+        ),
+        (lambda: nn.Linear(6, 2), lambda t: t.Linear(6, 2), (3, 4, 6)),
+    ],
+)
+def test_layer_equals_pytorch_s(ours, theirs, shape) -> None:  # type: ignore[no-untyped-def]
+    import torch
+
+    layer, twin = ours(), theirs(torch.nn)
+    twin.load_state_dict({k: torch.from_numpy(v) for k, v in layer.state_dict().items()})
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    np.testing.assert_allclose(
+        layer(engine.tensor(x)).numpy(), twin(torch.from_numpy(x)).detach().numpy(),
+        rtol=1e-5, atol=1e-6,
+    )  # fmt: skip
+
+
+@pytest.mark.torch
+def test_recurrent_layers_equal_pytorch_s() -> None:
+    import torch
+
+    x = np.random.default_rng(2).normal(size=(3, 5, 4)).astype(np.float32)
+    lstm, gru = nn.LSTM(4, 6), nn.GRU(4, 6)
+    gru.bias_hh.data[...] = np.linspace(-1, 1, 18)
+    for layer, twin in (
+        (lstm, torch.nn.LSTM(4, 6, batch_first=True)),
+        (gru, torch.nn.GRU(4, 6, batch_first=True)),
+    ):
+        state = {f"{k}_l0": torch.from_numpy(v) for k, v in layer.state_dict().items()}
+        if "bias_l0" in state:
+            state["bias_ih_l0"] = state.pop("bias_l0")
+            state["bias_hh_l0"] = torch.zeros_like(state["bias_ih_l0"])
+        twin.load_state_dict(state)
+        np.testing.assert_allclose(
+            layer(engine.tensor(x))[0].numpy(), twin(torch.from_numpy(x))[0].detach().numpy(),
+            rtol=1e-4, atol=1e-6,
+        )  # fmt: skip
+
+
+@pytest.mark.torch
+def test_attention_equals_pytorch_s() -> None:
+    import torch
+
+    layer = nn.MultiheadAttention(8, 2)
+    twin = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    twin.load_state_dict({k: torch.from_numpy(v) for k, v in layer.state_dict().items()})
+    x = np.random.default_rng(3).normal(size=(2, 5, 8)).astype(np.float32)
+    t, e = torch.from_numpy(x), engine.tensor(x)
+    drop = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
+    expected = twin(t, t, t, attn_mask=drop, need_weights=False)[0].detach().numpy()
+    np.testing.assert_allclose(layer(e, e, e, is_causal=True).numpy(), expected, atol=1e-5)
+
+
+def test_training_loop_of_a_tutorial_learns() -> None:
+    engine.manual_seed(1)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(256, 2)).astype(np.float32)
+    y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
+    model = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2))
+    optimizer = engine.optim.Adam(0.01, parameters=model.parameters())
+    loader = DataLoader(ArrayDataset({"x": x, "y": y}), batch_size=32, shuffle=True, seed=0)
+    for _ in range(60):
+        for batch in loader:
+            loss = ops.cross_entropy(model(engine.tensor(batch["x"])), engine.tensor(batch["y"]))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    with engine.no_grad():
+        logits = model.eval()(engine.tensor(x))
+    assert ops.accuracy(logits, engine.tensor(y)).item() > 0.95
+
+
+def test_eval_stops_dropout_and_freezes_statistics() -> None:
+    model = _cnn()
+    x = engine.tensor(np.random.default_rng(0).normal(size=(4, 1, 8, 8)).astype(np.float32))
+    model.eval()
+    before = model.state_dict()
+    first, second = model(x).numpy(), model(x).numpy()
+    np.testing.assert_array_equal(first, second)
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_weights_go_through_a_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    model = _cnn()
+    checkpoint.save(tmp_path / "w.safetensors", model.state_dict())
+    engine.manual_seed(9)
+    other = _cnn_with_seed(9)
+    other.load_state_dict(checkpoint.load(tmp_path / "w.safetensors")[0])
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[name], array)
+
+
+def _cnn_with_seed(seed: int) -> nn.Sequential:
+    engine.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.2), nn.Linear(4 * 4 * 4, 10),
+    )  # fmt: skip
+
+
+def test_wrong_weights_change_nothing_and_say_what_is_wrong() -> None:
+    model = nn.Linear(3, 2)
+    before = model.state_dict()
+    with pytest.raises(EngineError, match="lacks bias and has unknown scale"):
+        model.load_state_dict({"weight": before["weight"], "scale": before["bias"]})
+    with pytest.raises(ShapeError, match=r"'weight' \(3, 2\); expected \(2, 3\)"):
+        model.load_state_dict({"weight": before["weight"].T, "bias": before["bias"]})
+    np.testing.assert_array_equal(model.state_dict()["weight"], before["weight"])
+
+
+def test_shared_weights_are_one_parameter() -> None:
+    first = nn.Linear(4, 4)
+    model = nn.Sequential(first, nn.ReLU(), first)
+    assert len(model.parameters()) == 2
+    assert model.num_parameters == 20
+
+
+def test_same_seed_gives_same_weights() -> None:
+    a, b = _cnn_with_seed(3).state_dict(), _cnn_with_seed(3).state_dict()
+    assert all(np.array_equal(a[k], b[k]) for k in a)
+    assert not np.array_equal(a["0.weight"], _cnn_with_seed(4).state_dict()["0.weight"])
