@@ -298,7 +298,7 @@ def _heights(layers: list[list[_Cell]], grid: float) -> None:
             cell.top = y
             y += _room(cell, grid)
     before: list[float] = []
-    for _ in range(_SWEEPS):
+    for _ in range(_SWEEPS // 2):
         for layer in layers:
             _settle(layer, grid, forward=True)
         tops = [cell.top for layer in layers for cell in layer]

@@ -143,7 +143,8 @@ class Overview:
             painter.setPen(QPen(style.wire, 1.4 / scale))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             for key in {k for n in self.lifted for k in self._scene.wires_at(n)}:
-                painter.drawPath(self._scene.wires[key].path)
+                wire = self._scene.wires[key]
+                painter.drawPath(wire.path.translated(wire.pos()))
             for node_id in self.lifted:
                 item = self._scene.nodes[node_id]
                 _paint_fine(painter, item, item.body_rect(), scale, style)

@@ -109,7 +109,7 @@ class GraphScene(QGraphicsScene):
             self._sync_node(node_id)
         for key in wires & self.graph.wires.keys():
             self._sync_wire(key)
-        self._reroute(self._displaced)
+        self._reroute_at(self._displaced)
         self._displaced.clear()
         for frame_id in frames:
             self._sync_frame(frame_id)
@@ -201,24 +201,6 @@ class GraphScene(QGraphicsScene):
         """Nodes that lie wholly inside a frame."""
         inside = self.frames[frame_id].body_rect()
         return [n for n, item in self.nodes.items() if inside.contains(item.body_rect())]
-
-    # -- previews: shown positions that are not in the document yet ----------------------------
-
-    def preview(self, positions: Mapping[str, tuple[float, float]]) -> None:
-        """Show nodes elsewhere while a drag lasts."""
-        for node_id, (x, y) in positions.items():
-            self.nodes[node_id].place(x, y)
-        self._reroute(positions.keys(), labels=False)
-        self._touched = False  # the overview keeps nodes that move apart from its lists
-
-    def end_preview(self, node_ids: Iterable[str]) -> None:
-        """Show these nodes where the document has them."""
-        ids = [n for n in node_ids if n in self.nodes and n in self.graph.nodes]
-        for node_id in ids:
-            self.nodes[node_id].place(*self.graph.nodes[node_id].position)
-        self._reroute(ids)
-        self._touched = True
-        self._tell()
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -343,7 +325,7 @@ class GraphScene(QGraphicsScene):
         if (before.width, before.height) != (item.face.width, item.face.height):
             self._touched = True
             self._note_place(item)
-            self._reroute([item.node.id])
+            self._reroute_at([item.node.id])
 
     def _sync_wire(self, key: WireKey) -> None:
         wire, item = self.graph.wires[key], self.wires.get(key)
@@ -392,20 +374,22 @@ class GraphScene(QGraphicsScene):
             level = _level(source.body_rect(), target.body_rect()) + _APART * number
             item.route(curve.around(start, end, level, _STUB + _APART * number))
 
-    def _reroute(self, node_ids: Iterable[str], *, labels: bool = True) -> None:
-        keys: set[WireKey] = set()
-        for node_id in node_ids:
-            keys |= self._wires_at.get(node_id, set())
+    def reroute(self, keys: Iterable[WireKey], *, labels: bool = True) -> None:
+        """Lay wires anew between the ports as they are now."""
+        keys = list(keys)
         for key in keys:
             item = self.wires.get(key)
             if item is None:
                 continue
             self._placer.forget(key)
             self._route(item)
-            if labels or len(keys) <= 60:
+            if labels:
                 self._unplaced[key] = None
-        if labels:
+        if labels and keys:
             self._unplaced.update(dict.fromkeys(self._placer.hidden))  # type: ignore[arg-type]
+
+    def _reroute_at(self, node_ids: Iterable[str]) -> None:
+        self.reroute({k for n in node_ids for k in self._wires_at.get(n, ())})
 
     def _label_wire(self, key: WireKey) -> None:
         item = self.wires[key]

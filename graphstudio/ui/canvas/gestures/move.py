@@ -8,6 +8,7 @@ from PySide6.QtGui import QPainter
 from graphstudio.ui.canvas.face import GRID
 from graphstudio.ui.canvas.gestures.base import Gesture, Pointer
 from graphstudio.ui.canvas.insertion import paint_target, wire_under
+from graphstudio.ui.canvas.lifting import Lift
 from graphstudio.ui.canvas.scene import WireKey
 
 
@@ -21,8 +22,7 @@ class Move(Gesture):
         super().__init__(view, start, hit)
         self._toggle = start.held(Qt.KeyboardModifier.ControlModifier)
         self._narrow = False
-        self._origins: dict[str, tuple[float, float]] = {}
-        self._frames: dict[str, QRectF] = {}
+        self._lifted: Lift | None = None
         self._anchor = QPointF()
         self._shift = QPointF()
         self._target: WireKey | None = None
@@ -78,25 +78,22 @@ class Move(Gesture):
             ids.add(self.hit.node)
         for frame_id in frames:
             ids |= set(self.scene.children_of(frame_id))
-            self._frames[frame_id] = self.scene.frames[frame_id].body_rect()
-        nodes = self.scene.graph.nodes
-        self._origins = {n: nodes[n].position for n in ids}
+        self._lifted = Lift(self.scene, ids, frames)
         if not self.hit.frame:  # a frame moves by whole steps, so that its nodes keep their grid
-            self._anchor = QPointF(*self._origins[self.hit.node])
+            self._anchor = QPointF(*self._lifted.origins[self.hit.node])
         self.view.overview.lift(frozenset(ids))
 
     def _show(self) -> None:
-        dx, dy = self._shift.x(), self._shift.y()
-        self.scene.preview({n: (x + dx, y + dy) for n, (x, y) in self._origins.items()})
-        for frame_id, rect in self._frames.items():
-            self.scene.frames[frame_id].set_rect(rect.translated(self._shift))
+        if self._lifted is not None:
+            self._lifted.move(self._shift.x(), self._shift.y())
         self.view.refresh_overview()
 
     def _find_wire(self, pointer: Pointer) -> None:
         found: WireKey | None = None
-        alone = len(self._origins) == 1 and not self._frames
-        if alone and not pointer.held(Qt.KeyboardModifier.AltModifier):
-            (node_id,) = self._origins
+        lifted = self._lifted
+        alone = lifted is not None and len(lifted.origins) == 1 and not lifted.frames
+        if lifted is not None and alone and not pointer.held(Qt.KeyboardModifier.AltModifier):
+            (node_id,) = lifted.origins
             item = self.scene.nodes[node_id]
             loose = not self.scene.wires_at(node_id)
             if loose and item.face.inputs and item.face.outputs:
@@ -110,20 +107,17 @@ class Move(Gesture):
         return self._target is not None
 
     def release(self, pointer: Pointer) -> bool:
-        if not self.dragging:
+        lifted = self._lifted
+        if lifted is None:
             self._click()
             return True
         self._land()
         dx, dy = self._shift.x(), self._shift.y()
         if self._target is not None:
-            (node_id,) = self._origins
-            x, y = self._origins[node_id]
-            self.view.edits.insert_on_wire(node_id, self._target, (x + dx, y + dy))
+            ((node_id, place),) = lifted.moved_nodes(dx, dy).items()
+            self.view.edits.insert_on_wire(node_id, self._target, place)
         elif dx or dy:
-            self.view.edits.move(
-                {n: (x + dx, y + dy) for n, (x, y) in self._origins.items()},
-                {f: rect.translated(self._shift) for f, rect in self._frames.items()},
-            )
+            self.view.edits.move(lifted.moved_nodes(dx, dy), lifted.moved_frames(dx, dy))
         return True
 
     def _click(self) -> None:
@@ -135,14 +129,11 @@ class Move(Gesture):
 
     def _land(self) -> None:
         self.view.overview.lift(frozenset())
-        self.scene.end_preview(self._origins)
-        for frame_id, rect in self._frames.items():
-            if frame_id in self.scene.frames:
-                self.scene.frames[frame_id].set_rect(rect)
+        if self._lifted is not None:
+            self._lifted.drop()
 
     def cancel(self) -> None:
-        if self.dragging:
-            self._land()
+        self._land()
 
     def bounds(self) -> QRectF:
         wire = self.scene.wires.get(self._target) if self._target else None
