@@ -49,8 +49,9 @@ lint-only:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two processes; tests that open windows are kept for the end, one after the other.
 unit-only:
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: setup-tests
 	$(BIN)/python benchmarks/run.py

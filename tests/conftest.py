@@ -24,6 +24,17 @@ settings.register_profile("graphstudio", deadline=None, derandomize=True, databa
 settings.load_profile("graphstudio")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in real windows come last and one after the other; other files stay whole.
+
+    With several processes (``-n 2 --dist loadgroup``) a group is run by one of them.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("window") is not None)
+    for item in items:
+        window = item.get_closest_marker("window") is not None
+        item.add_marker(pytest.mark.xdist_group("window" if window else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""
