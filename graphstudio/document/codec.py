@@ -49,9 +49,13 @@ def node_to_json(node: Node) -> JsonObject:
 def read_node(problems: Problems, node_id: str, value: Any, place: str) -> Node:
     """The node that an object describes; what is wrong with it is added to ``problems``."""
     f = Fields(problems, value, place)
+    type_id = f.required_text("type")
+    if not is_id(type_id) and type_id not in ("", "?"):  # those two are reported already
+        # icons and exports look things up by it: it must never be a path
+        problems.add(f.at("type"), Message("a type has 1 to 64 letters, digits, '_', '.' or '-'"))
     return Node(
         id=node_id,
-        type=f.required_text("type"),
+        type=type_id,
         label=f.required_text("label"),
         position=_position(f),
         params=f.mapping("params"),
