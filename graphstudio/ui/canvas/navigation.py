@@ -14,7 +14,7 @@ MOVING_OVERVIEW_ZOOM = 0.62
 """Limit while panning or zooming on a screen with two or more device pixels a pixel."""
 _IDLE_MS = 120
 _WORLD = 100_000.0
-_FIT_MARGIN = 48
+_FIT_MARGIN = 28
 
 
 class NavigableView(QGraphicsView):
