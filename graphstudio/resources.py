@@ -21,7 +21,8 @@ def data_dir(kind: str) -> Path:
         if candidate.is_dir():
             return candidate
     raise FileNotFoundError(
-        f"graphstudio's {kind!r} folder is missing beside {_PACKAGE}; the installation is incomplete, install it again"
+        f"graphstudio's {kind!r} folder is missing beside {_PACKAGE}; the installation is "
+        "incomplete, install it again"
     )
 
 
