@@ -98,11 +98,13 @@ def product_rows(
     accumulate: bool = False,
     bias: Val | None = None,
     relu: bool = False,
+    begin: tuple[Val, int] | None = None,
 ) -> None:
     """``c[r, :columns] (+)= sum a[r, k] b[k, :columns]`` for rows ``first <= r < last``.
 
     ``b`` and ``c`` are contiguous along the columns. ``first`` is a multiple of the tile's rows,
-    and so is ``last`` unless it is ``total``.
+    and so is ``last`` unless it is ``total``. ``begin`` (pointer, row stride) is a matrix to
+    which the product is added.
     """
     b_ = f.b
     wide = tile.vectors * lanes
@@ -118,6 +120,13 @@ def product_rows(
         if accumulate:
             start = [
                 load_columns(f, f.at(pc, (r, out_stride), (v * lanes, 1)), lanes, valid[v])
+                for r in range(rows)
+                for v in range(vectors)
+            ]
+        elif begin is not None:
+            base = f.at(begin[0], (row, begin[1]), (column, 1))
+            start = [
+                load_columns(f, f.at(base, (r, begin[1]), (v * lanes, 1)), lanes, valid[v])
                 for r in range(rows)
                 for v in range(vectors)
             ]

@@ -34,12 +34,15 @@ def table() -> dict[str, Lowering]:
     """All native forms."""
     from engine.native.lowerings import (  # noqa: F401  (importing registers)
         conv,
+        cut,
         elementwise,
         loss,
+        lstm,
         matmul,
         norm,
         pool,
         reduce,
+        rows,
     )
 
     return LOWERINGS

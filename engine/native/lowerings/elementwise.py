@@ -115,6 +115,14 @@ def _extreme(comparison: str) -> Rule:
     return choose
 
 
+@rule("sign")
+def _sign(f: Function, attrs: Any, x: Val) -> Val:
+    b = f.b
+    one = b.select(b.fcmp_ordered(">", x, f32(0.0)), f32(1.0), f32(0.0))
+    signed = b.select(b.fcmp_ordered("<", x, f32(0.0)), f32(-1.0), one)
+    return b.select(b.fcmp_unordered("uno", x, x), x, signed)
+
+
 RULES["maximum"] = _extreme(">")
 RULES["minimum"] = _extreme("<")
 

@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from engine.native.emit import I16, Function, Val, const, f32
 from engine.native.lowerings import lowering
-from engine.native.lowerings.conv import dense_channels_last
+from engine.native.lowerings.conv import dense_channels_last, in_channels_last
 from engine.native.writer import Use, Writer
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Greatest element and its place, the first of ties; a NaN wins and stays."""
     step = steps[0]
     x, (y, place) = step.inputs[0], step.outputs
-    if not _simple(step, x, y, place):
+    if not _simple(step, y, place) or x.dtype != np.float32:
         return 0
+    x = in_channels_last(w, x)
     n, c, h, width = x.shape
     oh, ow = y.shape[2:]
     (kh, kw), (sh, sw) = step.attrs["window"].kernel, step.attrs["window"].stride
@@ -134,8 +135,13 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
     large, small = (
         (step.inputs[0], step.outputs[0]) if forward else (step.outputs[0], step.inputs[0])
     )
-    if not _simple(step, large, small):
+    target = small if forward else large
+    if not _simple(step, target) or step.inputs[0].dtype != np.float32:
         return 0
+    if forward:
+        large = in_channels_last(w, large)
+    else:
+        small = in_channels_last(w, small)
     n, c, h, width = large.shape
     oh, ow = small.shape[2:]
     (kh, kw), (sh, sw) = step.attrs["window"].kernel, step.attrs["window"].stride

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.native.emit import Function, Val, const, f32
+from engine.native.loops import walk
 from engine.native.lowerings import lowering
+from engine.native.lowerings.rows import along
 from engine.native.writer import Use, Writer, element_strides, whole
 
 if TYPE_CHECKING:
@@ -24,11 +26,103 @@ def lower_sum(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     view = rows_and_columns(x, step.attrs["axes"])
     if view is None:
-        return 0
+        return _sum_blocks(w, x, out, step.attrs["axes"])
     rows, columns = view
-    if element_strides(out.reshape(-1))[-1] not in (0, 1) or out.size != columns:
-        return 0
+    if not out.flags.c_contiguous:
+        return _sum_blocks(w, x, out, step.attrs["axes"])
     sum_rows(w, x, out, rows, columns)
+    return 1
+
+
+def _sum_blocks(w: Writer, x: Any, out: Any, axes: Sequence[int]) -> int:
+    """Sum over axes between others: ``out[i, c] = sum over r of x[i, r, c]``, i shared."""
+    gone = {a % x.ndim for a in axes}
+    strides = element_strides(x)
+    order = sorted((a for a in range(x.ndim) if x.shape[a] != 1), key=lambda a: -strides[a])
+    sizes = [1, 1, 1]
+    expected, stage, regular = 1, 2, out.flags.c_contiguous
+    for axis in reversed(order):
+        regular &= strides[axis] == expected
+        expected *= x.shape[axis]
+        if (axis in gone) != (stage == 1):
+            stage -= 1
+        if stage < 0:
+            regular = False
+            break
+        sizes[stage] *= x.shape[axis]
+    kept = [a for a in order if a not in gone]
+    outer, rows, columns = sizes
+    if not regular or kept != sorted(kept):
+        return _sum_anyhow(w, x, out, gone)
+    if columns == 1:
+        return _sum_lines(w, x, out, outer, rows)
+
+    def write(f: Function, thread: Val, count: Val, px: Val, po: Val) -> None:
+        first, last = f.share(outer, thread, count)
+        with f.loop(first, last, may_be_empty=True) as i:
+            source = f.at(px, (i.index, rows * columns))
+            add_rows(f, source, f.at(po, (i.index, columns)), const(0), const(rows), columns)
+
+    w.kernel(
+        ("sum-blocks", outer, rows, columns),
+        [x, out],
+        write,
+        [Use(x, False, None), Use(out, True, None)],
+    )
+    return 1
+
+
+def _sum_anyhow(w: Writer, x: Any, out: Any, gone: set[int]) -> int:
+    """Sum over any axes in any memory order, one element of the result after another."""
+    kept = [a for a in range(x.ndim) if a not in gone]
+    sizes = [x.shape[a] for a in kept] or [1]
+    inner = [x.shape[a] for a in sorted(gone)]
+    strides = element_strides(x)
+    own = [strides[a] for a in kept] or [0]
+    away = [strides[a] for a in sorted(gone)]
+    places = element_strides(out)
+    target = [places[a] for a in kept] if out.ndim == x.ndim else list(places)
+    target = target or [0]
+
+    def write(f: Function, thread: Val, count: Val, px: Val, po: Val) -> None:
+        b = f.b
+
+        def element(positions: list[Val], _width: int) -> None:
+            def fold(level: int, start: Val, total: Val) -> Val:
+                if level == len(inner):
+                    return b.fadd(total, b.load(start))
+                with f.loop(0, inner[level], carry=[total]) as i:
+                    further = f.at(start, (i.index, away[level]))
+                    i.next = [fold(level + 1, further, i.carried[0])]
+                return i.result[0]
+
+            start = f.at(px, *zip(positions, own, strict=True))
+            b.store(fold(0, start, f32(0.0)), f.at(po, *zip(positions, target, strict=True)))
+
+        walk(f, sizes, thread, count, element)
+
+    key = ("sum-anyhow", tuple(sizes), tuple(inner), tuple(own), tuple(away), tuple(target))
+    w.kernel(key, [x, out], write, [Use(x, False, None), Use(out, True, None)])
+    return 1
+
+
+def _sum_lines(w: Writer, x: Any, out: Any, outer: int, size: int) -> int:
+    """``out[i] = sum of x[i, :]``."""
+
+    def write(f: Function, thread: Val, count: Val, px: Val, po: Val) -> None:
+        first, last = f.share(outer, thread, count)
+        with f.loop(first, last, may_be_empty=True) as i:
+            line = f.at(px, (i.index, size))
+
+            def load(k: Val | int, width: int) -> list[Val]:
+                return [f.load(f.at(line, (k, 1)), width)]
+
+            (total,) = along(f, size, w.lanes, [0.0], load, [f.b.fadd])
+            f.b.store(total, f.at(po, (i.index, 1)))
+
+    w.kernel(
+        ("sum-lines", outer, size), [x, out], write, [Use(x, False, None), Use(out, True, None)]
+    )
     return 1
 
 

@@ -1,0 +1,61 @@
+"""Slices and their gradients: copies between parts of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.native.emit import f32
+from engine.native.loops import elementwise
+from engine.native.lowerings import lowering
+from engine.native.writer import Writer
+
+if TYPE_CHECKING:
+    from engine.plan.program import NamedStep
+
+
+@lowering("transpose", "slice")
+def lower_view(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """A copy in another order: where the plan could not make it a view."""
+    step = steps[0]
+    x, y = step.inputs[0], step.outputs[0]
+    if x.dtype != np.float32 or not y.size:
+        return 0
+    seen = step.primitive.view(x, **step.attrs)  # type: ignore[attr-defined]
+    elementwise(w, ("copy",), y.shape, [y], [seen], lambda f, value: [value])
+    return 1
+
+
+@lowering("slice_gradient")
+def lower_slice_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """The gradient where the slice was taken, 0 elsewhere."""
+    step = steps[0]
+    g, out = step.inputs[0], step.outputs[0]
+    if g.dtype != np.float32 or not g.size:
+        return 0
+    part = out[tuple(slice(a, None if b < 0 else b, c) for a, b, c in step.attrs["parts"])]
+    if part.shape != g.shape or any(s < 0 for s in part.strides):
+        return 0
+    if part.size < out.size:
+        elementwise(w, ("zero",), out.shape, [out], [], lambda f: [f32(0.0)])
+    elementwise(w, ("copy",), part.shape, [part], [g], lambda f, value: [value])
+    return 1
+
+
+@lowering("concatenate")
+def lower_concatenate(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Each operand copied to its place."""
+    step = steps[0]
+    out, axis = step.outputs[0], step.attrs["axis"]
+    if out.dtype != np.float32 or not out.size:
+        return 0
+    start = 0
+    for x in step.inputs:
+        stop = start + x.shape[axis]
+        part = out[(slice(None),) * (axis % out.ndim) + (slice(start, stop),)]
+        if x.size:
+            elementwise(w, ("copy",), x.shape, [part], [x], lambda f, value: [value])
+        start = stop
+    return 1

@@ -1,0 +1,229 @@
+"""The LSTM's recurrence: each thread carries its own samples through all time steps.
+
+No thread waits for another, and the recurrent weights stay in each core's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.native import mathfn
+from engine.native.emit import Axis, Function, Val, const, f32
+from engine.native.lowerings import lowering
+from engine.native.lowerings.matmul import pack, product
+from engine.native.lowerings.rows import packed, row_major
+from engine.native.products import product_rows, tile_for
+from engine.native.writer import Use, Writer
+
+if TYPE_CHECKING:
+    from engine.plan.program import NamedStep
+
+
+@lowering("lstm")
+def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Gates, cell and hidden state of every step; the gates' input part is at hand."""
+    step = steps[0]
+    gates, weight, h0, c0, _ = step.inputs
+    sequence, hs, cs, acts = step.outputs
+    if step.attrs["masked"] or not packed(gates, weight, h0, c0, sequence, hs, cs, acts):
+        return 0
+    n, length, width = gates.shape
+    size = width // 4
+    turned = w.scratch(size * width).reshape(size, width)
+    pack(w, weight.T, turned)
+    tile = tile_for(w.cpu, n, width)
+    reverse = bool(step.attrs["reverse"])
+
+    def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
+        pg, pw, ph0, pc0, py, ph, pc, pa = pointers
+        first, last = f.share(n, thread, count, tile.rows)
+
+        def one(t: Val, h: Val, h_stride: int, c: Val, c_stride: int) -> None:
+            act = f.at(pa, (t, width))
+            product_rows(
+                f,
+                h,
+                pw,
+                act,
+                first=first,
+                last=last,
+                total=n,
+                columns=width,
+                row_stride=h_stride,
+                axes=[Axis(size, 1, width)],
+                out_stride=length * width,
+                tile=tile,
+                lanes=w.lanes,
+                begin=(f.at(pg, (t, width)), length * width),
+            )
+            with f.loop(first, last, may_be_empty=True) as r:
+                row = f.at(act, (r.index, length * width))
+                state = (r.index, length * size), (t, size)
+                old = f.at(c, (r.index, c_stride))
+                outs = [f.at(p, *state) for p in (ph, pc, py)]
+                f.each(size, w.lanes, lambda k, lanes: _cell(f, row, old, outs, size, k, lanes))
+
+        def place(number: Val) -> Val:
+            return f.b.sub(const(length - 1), number) if reverse else number
+
+        one(place(const(0)), ph0, size, pc0, size)
+        if length > 1:
+            with f.loop(1, length) as number:
+                before = place(f.b.sub(number.index, const(1)))
+                h, c = (f.at(p, (before, size)) for p in (ph, pc))
+                one(place(number.index), h, length * size, c, length * size)
+
+    arrays = [gates, turned, h0, c0, sequence, hs, cs, acts]
+    uses = [Use(a, i > 3, None) for i, a in enumerate(arrays)]
+    w.kernel(("lstm", gates.shape, tile, reverse), arrays, write, uses)
+    return 1
+
+
+def _cell(
+    f: Function, row: Val, old: Val, outs: list[Val], size: int, k: Val | int, lanes: int
+) -> None:
+    b = f.b
+    spots = [f.at(row, (gate * size, 1), (k, 1)) for gate in range(4)]
+    raw = [f.load(p, lanes) for p in spots]
+    i, forget, o = (mathfn.sigmoid(f, raw[g]) for g in (0, 1, 3))
+    g = mathfn.tanh(f, raw[2])
+    c = b.fadd(b.fmul(forget, f.load(f.at(old, (k, 1)), lanes)), b.fmul(i, g))
+    h = b.fmul(o, mathfn.tanh(f, c))
+    for value, spot in zip((i, forget, g, o), spots, strict=True):
+        f.store(value, spot, lanes)
+    hidden, cell, sequence = (f.at(p, (k, 1)) for p in outs)
+    f.store(h, hidden, lanes)
+    f.store(c, cell, lanes)
+    f.store(h, sequence, lanes)
+
+
+@lowering("lstm_gradient")
+def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Back through the steps, then one product for the recurrent weights."""
+    step = steps[0]
+    weight, h0, c0, _, hs, cs, acts, gy, gh, gc = step.inputs
+    dgates, dweight, dh, dc = step.outputs
+    if step.attrs["masked"] or not packed(weight, h0, c0, hs, cs, acts, dgates, dweight, dh, dc):
+        return 0
+    n, length, width = acts.shape
+    size = width // 4
+    tile = tile_for(w.cpu, n, size)
+    reverse = bool(step.attrs["reverse"])
+    before = w.scratch(n * length * size).reshape(n, length, size)
+    # A gradient that nothing gives stands there as one zero, to be broadcast.
+    incoming = [gy, gh, gc]
+    present = [v.shape == hs.shape for v in incoming]
+    if any(not there and v.any() for there, v in zip(present, incoming, strict=True)):
+        return 0
+    incoming = [row_major(w, v) if there else v for there, v in zip(present, incoming, strict=True)]
+    passed = [v for there, v in zip(present, incoming, strict=True) if there]
+
+    def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
+        pw, ph0, pc0, ph, pc, pa, pz, pdh, pdc, pb, *rest = pointers
+        further = iter(rest)
+        grads = [next(further) if there else None for there in present]
+        first, last = f.share(n, thread, count, tile.rows)
+        with f.loop(first, last, may_be_empty=True) as r:
+            for p in (pdh, pdc):
+                f.fill(f.at(p, (r.index, size)), size, w.lanes)
+
+        def place(number: Val) -> Val:
+            return f.b.sub(const(length - 1), number) if reverse else number
+
+        def one(t: Val, h: Val, c: Val, stride: int) -> None:
+            with f.loop(first, last, may_be_empty=True) as r:
+                state = (r.index, length * size), (t, size)
+
+                def cell(k: Val | int, lanes: int) -> None:
+                    spot = (k, 1)
+                    acting = f.at(pa, (r.index, length * width), (t, width), spot)
+                    through = f.at(pz, (r.index, length * width), (t, width), spot)
+                    f.store(
+                        f.load(f.at(h, (r.index, stride), spot), lanes),
+                        f.at(pb, *state, spot),
+                        lanes,
+                    )
+                    _back(
+                        f,
+                        acting,
+                        through,
+                        [None if p is None else f.at(p, *state, spot) for p in grads],
+                        f.at(pc, *state, spot),
+                        f.at(c, (r.index, stride), spot),
+                        f.at(pdh, (r.index, size), spot),
+                        f.at(pdc, (r.index, size), spot),
+                        size,
+                        lanes,
+                    )
+
+                f.each(size, w.lanes, cell)
+            product_rows(
+                f,
+                f.at(pz, (t, width)),
+                pw,
+                pdh,
+                first=first,
+                last=last,
+                total=n,
+                columns=size,
+                row_stride=length * width,
+                axes=[Axis(width, 1, size)],
+                out_stride=size,
+                tile=tile,
+                lanes=w.lanes,
+            )
+
+        if length > 1:
+            with f.loop(1, length) as turn:
+                number = f.b.sub(const(length), turn.index)
+                earlier = place(f.b.sub(number, const(1)))
+                h, c = (f.at(p, (earlier, size)) for p in (ph, pc))
+                one(place(number), h, c, length * size)
+        one(place(const(0)), ph0, pc0, size)
+
+    arrays = [weight, h0, c0, hs, cs, acts, dgates, dh, dc, before, *passed]
+    uses = [Use(a, 6 <= i <= 9, None) for i, a in enumerate(arrays)]
+    key = ("lstm-gradient", acts.shape, tile, reverse, tuple(present))
+    w.kernel(key, arrays, write, uses)
+    product(w, dgates.reshape(-1, width).T, before.reshape(-1, size), dweight)
+    return 1
+
+
+def _back(
+    f: Function,
+    acting: Val,
+    through: Val,
+    grads: list[Val | None],
+    cell: Val,
+    old: Val,
+    dh: Val,
+    dc: Val,
+    size: int,
+    lanes: int,
+) -> None:
+    """One element's gates: ``dh`` and ``dc`` come in, the gates' gradients and ``dc`` go out."""
+    b = f.b
+    i, forget, g, o = (f.load(f.at(acting, (gate * size, 1)), lanes) for gate in range(4))
+    gy, gh, gc = (None if p is None else f.load(p, lanes) for p in grads)
+    hidden, state = f.load(dh, lanes), f.load(dc, lanes)
+    for extra in (gy, gh):
+        hidden = hidden if extra is None else b.fadd(hidden, extra)
+    state = state if gc is None else b.fadd(state, gc)
+    one = f32(1.0)
+    t = mathfn.tanh(f, f.load(cell, lanes))
+    slope = b.fsub(one, b.fmul(t, t))
+    state = b.fadd(state, b.fmul(b.fmul(slope, o), hidden))
+
+    def gate(value: Val, y: Val) -> Val:
+        return b.fmul(value, b.fsub(y, b.fmul(y, y)))
+
+    made = (
+        gate(b.fmul(state, g), i),
+        gate(b.fmul(state, f.load(old, lanes)), forget),
+        b.fmul(b.fmul(state, i), b.fsub(one, b.fmul(g, g))),
+        gate(b.fmul(hidden, t), o),
+    )
+    for number, value in enumerate(made):
+        f.store(value, f.at(through, (number * size, 1)), lanes)
+    f.store(b.fmul(state, forget), dc, lanes)

@@ -1,0 +1,256 @@
+"""What works along the last axis of packed rows: softmax, standardisation, sums of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from llvmlite import ir
+
+from engine.native import mathfn
+from engine.native.emit import I32, Function, Val, const, f32
+from engine.native.loops import elementwise
+from engine.native.lowerings import lowering
+from engine.native.writer import SMALL, Use, Writer, whole
+
+if TYPE_CHECKING:
+    from engine.plan.program import NamedStep
+
+Fold = Callable[[Val, Val], Val]
+"""Joins two values, or two registers of them."""
+
+
+def packed(*arrays: Any) -> bool:
+    """True if all are float32, row-major and not empty."""
+    return all(a.dtype == np.float32 and a.flags.c_contiguous and a.size for a in arrays)
+
+
+def row_major(w: Writer, array: Any) -> Any:
+    """The array, or a copy of it in rows."""
+    if packed(array):
+        return array
+    copy = w.scratch(array.size).reshape(array.shape)
+    elementwise(w, ("copy",), array.shape, [copy], [array], lambda f, value: [value])
+    return copy
+
+
+def across(f: Function, value: Val, fold: Fold) -> Val:
+    """One number from the lanes of a vector, halves joined with halves."""
+    b = f.b
+    lanes = value.type.count
+    parts = [b.extract_element(value, ir.Constant(I32, i)) for i in range(lanes)]
+    while len(parts) > 1:
+        half = len(parts) // 2
+        parts = [fold(parts[i], parts[i + half]) for i in range(half)]
+    return parts[0]
+
+
+def along(
+    f: Function,
+    size: int,
+    lanes: int,
+    starts: Sequence[float],
+    body: Callable[[Val | int, int], Sequence[Val]],
+    folds: Sequence[Fold],
+) -> list[Val]:
+    """Fold over a row: ``body(place, width)`` gives one value, or register, for each result."""
+    full = size // lanes * lanes
+    totals: list[Val] = [f32(s) for s in starts]
+    if full:
+        carry = [f.splat(f32(s), lanes) for s in starts]
+        with f.loop(0, full, lanes, carry=carry) as i:
+            terms = body(i.index, lanes)
+            i.next = [fold(a, t) for fold, a, t in zip(folds, i.carried, terms, strict=True)]
+        totals = [across(f, v, fold) for v, fold in zip(i.result, folds, strict=True)]
+    if full < size:
+        with f.loop(full, size, carry=totals) as i:
+            terms = body(i.index, 1)
+            i.next = [fold(a, t) for fold, a, t in zip(folds, i.carried, terms, strict=True)]
+        totals = i.result
+    return totals
+
+
+def each_row(
+    w: Writer,
+    key: tuple[Any, ...],
+    rows: int,
+    size: int,
+    arrays: Sequence[Any],
+    outputs: int,
+    body: Callable[..., None],
+) -> None:
+    """``body(f, row, *pointers)`` for every row; the first ``outputs`` arrays are written."""
+    # An input that an output has taken over comes as the same pointer.
+    starts = [a.__array_interface__["data"][0] for a in arrays]
+    pointer_of = [starts.index(s) for s in starts]
+    own = sorted(set(pointer_of))
+    alone = rows * size < SMALL
+
+    def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
+        by_number = dict(zip(own, pointers, strict=True))
+
+        def run(first: Val, last: Val) -> None:
+            with f.loop(first, last, may_be_empty=True) as r:
+                body(f, r.index, *(by_number[n] for n in pointer_of))
+
+        if alone:
+            with whole(thread, f):
+                run(const(0), const(rows))
+        else:
+            run(*f.share(rows, thread, count))
+
+    split = "one thread" if alone else ("rows", rows)
+    uses = [Use(arrays[n], n < outputs, split) for n in own]
+    name = (key[0], "rows", *key[1:], rows, size, tuple(pointer_of), alone)
+    w.kernel(name, [arrays[n] for n in own], write, uses)
+
+
+def _larger(f: Function) -> Fold:
+    def fold(a: Val, value: Val) -> Val:
+        # A NaN among the values wins, as in NumPy's maximum.
+        greater = f.b.fcmp_unordered(">", value, a)
+        held = f.b.fcmp_unordered("uno", a, a)
+        return f.b.select(held, a, f.b.select(greater, value, a))
+
+    return fold
+
+
+@lowering("softmax")
+def lower_softmax(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Greatest of the row, exponentials and their sum, division."""
+    step = steps[0]
+    x, out = step.inputs[0], step.outputs[0]
+    if not packed(x, out) or step.attrs["axis"] % x.ndim != x.ndim - 1:
+        return 0
+    size = x.shape[-1]
+
+    def body(f: Function, row: Val, po: Val, px: Val) -> None:
+        b = f.b
+        source, target = f.at(px, (row, size)), f.at(po, (row, size))
+
+        def load(i: Val | int, width: int) -> list[Val]:
+            return [f.load(f.at(source, (i, 1)), width)]
+
+        (peak,) = along(f, size, w.lanes, [float("-inf")], load, [_larger(f)])
+
+        def power(i: Val | int, width: int) -> list[Val]:
+            e = mathfn.exp(f, b.fsub(load(i, width)[0], peak))
+            f.store(e, f.at(target, (i, 1)), width)
+            return [e]
+
+        (total,) = along(f, size, w.lanes, [0.0], power, [b.fadd])
+        scale = b.fdiv(f32(1.0), total)
+
+        def divide(i: Val | int, width: int) -> None:
+            spot = f.at(target, (i, 1))
+            f.store(b.fmul(f.load(spot, width), scale), spot, width)
+
+        f.each(size, w.lanes, divide)
+
+    each_row(w, ("softmax",), x.size // size, size, [out, x], 1, body)
+    return 1
+
+
+@lowering("softmax_gradient")
+def lower_softmax_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """``y * (g - sum(g * y))``."""
+    step = steps[0]
+    (g, y), out = step.inputs, step.outputs[0]
+    if not packed(g, y, out) or step.attrs["axis"] % y.ndim != y.ndim - 1:
+        return 0
+    size = y.shape[-1]
+
+    def body(f: Function, row: Val, po: Val, pg: Val, py: Val) -> None:
+        b = f.b
+
+        def load(p: Val, i: Val | int, width: int) -> Val:
+            return f.load(f.at(p, (row, size), (i, 1)), width)
+
+        def term(i: Val | int, width: int) -> list[Val]:
+            return [b.fmul(load(pg, i, width), load(py, i, width))]
+
+        (total,) = along(f, size, w.lanes, [0.0], term, [b.fadd])
+
+        def back(i: Val | int, width: int) -> None:
+            value = b.fmul(b.fsub(load(pg, i, width), total), load(py, i, width))
+            f.store(value, f.at(po, (row, size), (i, 1)), width)
+
+        f.each(size, w.lanes, back)
+
+    each_row(w, ("softmax-gradient",), y.size // size, size, [out, g, y], 1, body)
+    return 1
+
+
+@lowering("standardize")
+def lower_standardize(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Mean, then the variance around it, then the rows scaled."""
+    step = steps[0]
+    x, (y, inverse) = step.inputs[0], step.outputs
+    if not packed(x, y, inverse):
+        return 0
+    size, epsilon = x.shape[-1], step.attrs["epsilon"]
+    share = f32(1.0 / size)
+
+    def body(f: Function, row: Val, py: Val, pi: Val, px: Val) -> None:
+        b = f.b
+
+        def load(i: Val | int, width: int) -> Val:
+            return f.load(f.at(px, (row, size), (i, 1)), width)
+
+        (total,) = along(f, size, w.lanes, [0.0], lambda i, n: [load(i, n)], [b.fadd])
+        mean = b.fmul(total, share)
+
+        def square(i: Val | int, width: int) -> list[Val]:
+            d = b.fsub(load(i, width), mean)
+            return [b.fmul(d, d)]
+
+        (spread,) = along(f, size, w.lanes, [0.0], square, [b.fadd])
+        root = f.intrinsic("sqrt", b.fadd(b.fmul(spread, share), f32(epsilon)))
+        scale = b.fdiv(f32(1.0), root)
+        b.store(scale, f.at(pi, (row, 1)))
+
+        def normal(i: Val | int, width: int) -> None:
+            value = b.fmul(b.fsub(load(i, width), mean), scale)
+            f.store(value, f.at(py, (row, size), (i, 1)), width)
+
+        f.each(size, w.lanes, normal)
+
+    each_row(w, ("standardize", epsilon), x.size // size, size, [y, inverse, x], 2, body)
+    return 1
+
+
+@lowering("standardize_gradient")
+def lower_standardize_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """``(g - mean(g) - y * mean(g * y)) / deviation``."""
+    step = steps[0]
+    (g, y, inverse), dx = step.inputs, step.outputs[0]
+    if not packed(g, y, inverse, dx):
+        return 0
+    size = y.shape[-1]
+    share = f32(1.0 / size)
+
+    def body(f: Function, row: Val, po: Val, pg: Val, py: Val, pi: Val) -> None:
+        b = f.b
+
+        def load(p: Val, i: Val | int, width: int) -> Val:
+            return f.load(f.at(p, (row, size), (i, 1)), width)
+
+        def terms(i: Val | int, width: int) -> list[Val]:
+            d = load(pg, i, width)
+            return [d, b.fmul(d, load(py, i, width))]
+
+        sums = along(f, size, w.lanes, [0.0, 0.0], terms, [b.fadd, b.fadd])
+        mean, slope = (b.fmul(s, share) for s in sums)
+        scale = b.load(f.at(pi, (row, 1)))
+
+        def back(i: Val | int, width: int) -> None:
+            rest = b.fadd(b.fmul(load(py, i, width), slope), mean)
+            value = b.fmul(b.fsub(load(pg, i, width), rest), scale)
+            f.store(value, f.at(po, (row, size), (i, 1)), width)
+
+        f.each(size, w.lanes, back)
+
+    arrays = [dx, g, y, inverse]
+    each_row(w, ("standardize-gradient",), y.size // size, size, arrays, 1, body)
+    return 1
