@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from graphstudio.exporters import keras, pytorch, tensorflow
-from graphstudio.exporters.base import ExportError, Problem
 from graphstudio.exporters.project import ExportedProject
+from graphstudio.exporters.values import ExportError, Problem
 from graphstudio.ir.graph import Graph
 from graphstudio.nodes.types import Message
 

@@ -6,9 +6,20 @@ import dataclasses
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from graphstudio.exporters.values import (
+    Binding,
+    ExportError,
+    Feed,
+    Layer,
+    Problem,
+    Section,
+    Statement,
+    Stored,
+    Value,
+    stored_arrays,
+)
 from graphstudio.exporters.writer import Bracket, Ref, Tree, call, literal
 from graphstudio.ir.graph import Graph, IRNode
 from graphstudio.nodes.emit import (
@@ -28,136 +39,11 @@ from graphstudio.nodes.spec import params_of
 from graphstudio.nodes.types import Message, TensorType
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Why a graph cannot be exported to a target, and on which node that is."""
-
-    message: Message
-    hint: Message | None = None
-    node: str | None = None
-
-
-class ExportError(Exception):
-    """The target cannot express the project; nothing was written."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(str(p.message) for p in problems))
-
-
-@dataclass(frozen=True)
-class Value:
-    """A tensor in emitted code; ``key`` stands for its name until names are given."""
-
-    key: int
-    type: TensorType
-    layout: Layout = LOGICAL
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One array of the weights file, as ``lower`` declares it."""
-
-    name: str
-    """Local name, such as ``weight``."""
-    shape: tuple[int, ...]
-    init: str
-    """Name of an initialiser; of a state, ``constant``."""
-    options: Mapping[str, Any]
-    trainable: bool
-
-
-@dataclass(frozen=True)
-class Binding:
-    """Which variable of a layer holds which stored array."""
-
-    stored: str
-    """Name in the weights file, such as ``conv1.weight``."""
-    layer: str
-    variable: str
-    shape: tuple[int, ...]
-    """Shape in the file."""
-    axes: tuple[int, ...]
-    split: tuple[int, ...]
-    trainable: bool
-
-
-@dataclass(frozen=True)
-class Layer:
-    """An object with weights or settings that a node needs."""
-
-    name: str
-    node: IRNode
-    constructor: Tree
-    bindings: tuple[Binding, ...]
-    inits: tuple[tuple[str, Stored], ...] = ()
-    """Variable and the array that it holds, for those that are drawn at random."""
-
-
-@dataclass
-class Statement:
-    """``value = tree``, on behalf of a node."""
-
-    value: Value
-    node: IRNode
-    tree: Tree
-    reads: tuple[int, ...]
-    name: str
-    layer: Layer | None = None
-
-
-@dataclass
-class Section:
-    """Statements of one function: the model, or losses and metrics."""
-
-    statements: list[Statement] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Feed:
-    """One array of a batch: the field of the data and the name under which the code has it."""
-
-    node: IRNode
-    field: str
-    name: str
-    type: TensorType
-    layout: Layout
-
-
 class _OrderNeededError(Exception):
     """A flattened value must have the graph's order after all; emission starts again."""
 
     def __init__(self, node: str) -> None:
         self.node = node
-
-
-class _Recorder:
-    """Stands in for the engine while ``lower`` says which arrays a node keeps."""
-
-    def __init__(self) -> None:
-        self.arrays: list[Stored] = []
-
-    def parameter(
-        self, name: str, shape: tuple[int, ...], *, init: str = "zeros", **options: Any
-    ) -> Any:
-        self.arrays.append(Stored(name, shape, init, options, True))
-        return Value(-1, TensorType(shape))
-
-    def state(self, name: str, shape: tuple[int, ...], *, value: float = 0.0) -> Any:
-        self.arrays.append(Stored(name, shape, "constant", {"value": value}, False))
-        return Value(-1, TensorType(shape))
-
-    def call(self, op: str, *args: Any, **attrs: Any) -> Any:
-        return Value(-1, args[0].type)
-
-
-def stored_arrays(node: IRNode) -> dict[str, Stored]:
-    """The arrays that a node keeps, by local name, in the order of ``lower``."""
-    if node.role != "layer":
-        return {}
-    recorder = _Recorder()
-    node.spec.lower(recorder, *(t and Value(-1, t) for t in node.input_types))
-    return {a.name: a for a in recorder.arrays}
 
 
 class Emission(ABC):
@@ -500,60 +386,6 @@ class Emission(ABC):
             moved = self.transposed(value, tuple(value.layout.axis(a) for a in wanted))
             self._converted[key] = dataclasses.replace(moved, type=value.type, layout=layout)
         return self._converted[key]
-
-
-def named_values(
-    section: Section, given: Mapping[int, str], results: Sequence[int], unique: Callable[[str], str]
-) -> dict[int, str]:
-    """A name for every value of a section.
-
-    A value that is read once, right along a chain, is called ``x``; one that lives on gets the
-    name of its node. ``given`` names what comes from outside, ``results`` what is returned.
-    """
-    uses: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for i, statement in enumerate(section.statements):
-        for key in statement.reads:
-            uses[key] = uses.get(key, 0) + 1
-            last[key] = i
-    for key in results:
-        uses[key] = uses.get(key, 0) + 1
-        last[key] = len(section.statements)
-    names = dict(given)
-    holder: int | None = None
-    for i, statement in enumerate(section.statements):
-        key = statement.value.key
-        free = holder is None or last.get(holder, -1) <= i
-        several = len(results) > 1 and key in results
-        if uses.get(key, 0) == 1 and free and not several:
-            names[key], holder = "x", key
-        else:
-            names[key] = statement.name or unique(f"{statement.node.name}_in")
-    return names
-
-
-def inlined(section: Section) -> list[Statement]:
-    """The statements that give a node's result, with what leads to it written inside."""
-    inner: dict[int, Tree] = {}
-    kept: list[Statement] = []
-    for s in section.statements:
-        tree = _replaced(s.tree, inner)
-        if s.name:
-            kept.append(dataclasses.replace(s, tree=tree))
-        else:
-            inner[s.value.key] = tree
-    return kept
-
-
-def _replaced(tree: Tree, inner: Mapping[int, Tree]) -> Tree:
-    match tree:
-        case Ref(key):
-            return inner.get(key, tree)
-        case Bracket(left, items, right, single):
-            return Bracket(left, tuple(_replaced(i, inner) for i in items), right, single)
-        case tuple():
-            return tuple(_replaced(part, inner) for part in tree)
-    return tree
 
 
 def optimizer_of(graph: Graph) -> Optimizer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from graphstudio.exporters.base import Emission, ExportError, Problem, inlined
+from graphstudio.exporters.base import Emission
+from graphstudio.exporters.naming import inlined
+from graphstudio.exporters.values import ExportError, Problem
 from graphstudio.exporters.writer import Bracket, Tree, Writer, literal
 from graphstudio.ir.graph import Graph, IRNode
 from graphstudio.nodes.types import Message

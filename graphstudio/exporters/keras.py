@@ -6,18 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from graphstudio.exporters.base import (
-    Emission,
-    ExportError,
-    Layer,
-    Problem,
-    Statement,
-    Stored,
-    Value,
-    named_values,
-    optimizer_of,
-)
+from graphstudio.exporters.base import Emission, optimizer_of
 from graphstudio.exporters.judging import judged, loss_weights
+from graphstudio.exporters.naming import named_values
 from graphstudio.exporters.project import (
     ExportedProject,
     Files,
@@ -32,6 +23,7 @@ from graphstudio.exporters.project import (
     weights_module,
 )
 from graphstudio.exporters.readme import readme
+from graphstudio.exporters.values import ExportError, Layer, Problem, Statement, Stored, Value
 from graphstudio.exporters.writer import Bracket, Tree, Writer, call, literal
 from graphstudio.ir.graph import Graph, IRNode
 from graphstudio.nodes.emit import Code, Emitted, Snippet

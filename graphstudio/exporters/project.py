@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from graphstudio.exporters.base import Emission, Feed
+from graphstudio.exporters.base import Emission
+from graphstudio.exporters.values import Feed
 from graphstudio.exporters.writer import WIDTH, Bracket, Tree, Writer, literal
 from graphstudio.ir.graph import Graph
 from graphstudio.nodes.emit import Snippet

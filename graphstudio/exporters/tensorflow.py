@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from graphstudio.exporters.base import Emission, Layer, Stored, Value, named_values, optimizer_of
+from graphstudio.exporters.base import Emission, optimizer_of
 from graphstudio.exporters.judging import judge_lines
+from graphstudio.exporters.naming import named_values
 from graphstudio.exporters.project import (
     ExportedProject,
     Files,
@@ -20,6 +21,7 @@ from graphstudio.exporters.project import (
     weights_module,
 )
 from graphstudio.exporters.readme import readme
+from graphstudio.exporters.values import Layer, Stored, Value
 from graphstudio.exporters.writer import Bracket, Tree, Writer, call, literal
 from graphstudio.ir.graph import Graph
 from graphstudio.nodes.emit import Code, Emitted, Snippet

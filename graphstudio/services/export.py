@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from graphstudio.data import python_loader
 from graphstudio.document.model import Document
 from graphstudio.exporters import ExportedProject, ExportError, Problem, export
-from graphstudio.exporters.base import stored_arrays
+from graphstudio.exporters.values import stored_arrays
 from graphstudio.ir.check import Checker, CheckFailed
 from graphstudio.ir.graph import Graph
 from graphstudio.nodes.types import Message
