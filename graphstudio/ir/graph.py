@@ -85,8 +85,3 @@ class Graph:
                 or any(c.role in ("loss", "metric") for c in self.consumers[n.id])
             )
         )
-
-    @cached_property
-    def model_nodes(self) -> tuple[IRNode, ...]:
-        """Inputs and layers: what an exported model holds; no targets, losses or metrics."""
-        return tuple(n for n in self.nodes if n.role in ("input", "layer"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from graphstudio.data import describe
 from graphstudio.document.model import DataSpec, Document
 from graphstudio.ir.check import Checker
@@ -20,10 +18,3 @@ def describe_data(spec: DataSpec) -> tuple[tuple[DataField, ...], Message | None
 def check(document: Document) -> CheckResult:
     """Everything that is wrong with the project, and the types on its wires."""
     return Checker(document, describe_data).check()
-
-
-def check_file(path: Path) -> CheckResult:
-    """``check`` for the project in a file; raises what ``projects.open_project`` raises."""
-    from graphstudio.services.projects import open_project
-
-    return check(open_project(path).document)

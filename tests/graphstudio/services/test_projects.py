@@ -38,7 +38,6 @@ def test_an_example_is_written_as_the_program_writes_it(name: str) -> None:
 def test_an_example_has_no_problem_and_is_laid_out_to_be_read(name: str) -> None:
     document = open_project(EXAMPLES[name]).document
     assert check_service.check(document).diagnostics == ()
-    assert check_service.check_file(EXAMPLES[name]).ok
     places = [node.position for node in document.main.nodes.values()]
     for i, (x, y) in enumerate(places):
         for other_x, other_y in places[:i]:
@@ -48,7 +47,7 @@ def test_an_example_has_no_problem_and_is_laid_out_to_be_read(name: str) -> None
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_has_a_readme_with_its_true_size_and_an_expectation(name: str) -> None:
     folder = EXAMPLES[name].parent
-    result = check_service.check_file(EXAMPLES[name])
+    result = check_service.check(open_project(EXAMPLES[name]).document)
     size = sum(report.num_parameters for report in result.nodes.values())
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"\(([\d,]+)\s+parameters\)", readme) == [f"{size:,}"]
