@@ -343,6 +343,9 @@ def _no_output(record: Node, port: str, source: NodeState, wire: Wire) -> Diagno
 
 
 def _missing_input(record: Node, port: Port) -> Diagnostic:
+    hint = Message("Draw a wire from another node's output to it.")
+    if port.name == "target":  # of a loss or a metric: only one type of node can feed it
+        hint = Message("Add a Target node and draw a wire from it.")
     return Diagnostic(
         code="missing-input",
         severity="error",
@@ -352,7 +355,7 @@ def _missing_input(record: Node, port: Port) -> Diagnostic:
             "nothing is wired to the input '{port}' of '{node}'",
             {"node": record.label, "port": Message(port.label)},
         ),
-        hint=Message("Draw a wire from another node's output to it."),
+        hint=hint,
     )
 
 

@@ -19,7 +19,8 @@ States = Mapping[str, NodeState]
 def project_problems(document: Document, data: DataView, states: States) -> Iterator[Diagnostic]:
     """Problems of the data and of the training specification."""
     if data.problem is not None:
-        yield _project("data", data.problem, Message("Choose the data in the project's settings."))
+        hint = Message("With no node selected, the inspector has the project's data.")
+        yield _project("data", data.problem, hint)
     phases = document.training.phases
     if len(phases) != 1:
         yield _project(

@@ -62,7 +62,7 @@ def require_class_scores(prediction: TensorType, target: TensorType) -> None:
                 "expected class ids (int64) as target, got {dtype} values {shape}",
                 {"dtype": target.dtype, "shape": target.shape},
             ),
-            hint=Message("Set the kind of the Target node to 'classes', or use the MSE loss."),
+            hint=Message("Wire a Target node of kind 'classes' to it, or use the MSE loss."),
             port="target",
             code="dtype",
         )

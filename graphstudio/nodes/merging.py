@@ -45,8 +45,8 @@ def require_equal(inputs: tuple[TensorType, ...]) -> TensorType:
             fixes = (*_projection(port, other, first), *_projection("a", first, other))
             raise ShapeError(
                 message=Message(
-                    "all inputs must have one shape; input a is {a}, input {port} is {b}",
-                    {"a": first.shape, "port": port, "b": other.shape},
+                    "all inputs must have one shape; input A is {a}, input {port} is {b}",
+                    {"a": first.shape, "port": port.upper(), "b": other.shape},
                 ),
                 hint=_hint(first, other, fixes),
                 port=port,
@@ -75,17 +75,12 @@ def _projection(port: str, x: TensorType, goal: TensorType) -> tuple[Fix, ...]:
     if x.rank < 4:
         if x.shape[:-1] != goal.shape[:-1]:
             return ()
-        title = Message(
-            "Project input {port} with a Dense of {size} units", {"port": port, "size": size}
-        )
+        title = Message("Insert Dense ({size}) on {port}", {"port": port.upper(), "size": size})
         return (InsertNode(title, port, "layer.dense", {"units": size, "use_bias": False}),)
     strides = [_stride(n, m) for n, m in zip(x.shape[2:], goal.shape[2:], strict=True)]
     if None in strides:
         return ()
-    title = Message(
-        "Project input {port} with a 1x1 Conv2D of {size} filters, stride {stride}",
-        {"port": port, "size": size, "stride": tuple(strides)},
-    )
+    title = Message("Insert 1x1 Conv2D ({size}) on {port}", {"port": port.upper(), "size": size})
     params = {
         "filters": size,
         "kernel_size": (1, 1),

@@ -103,9 +103,9 @@ def _mismatch(axis: int, a: TensorType, port: str, b: TensorType) -> ShapeError:
         fixes = (InsertNode(title, large, "layer.max_pool2d", params),)
     return ShapeError(
         message=Message(
-            "the inputs are joined on axis {axis}, so all other axes must agree; input a is {a}, "
+            "the inputs are joined on axis {axis}, so all other axes must agree; input A is {a}, "
             "input {port} is {b}",
-            {"axis": axis, "a": a.shape, "port": port, "b": b.shape},
+            {"axis": axis, "a": a.shape, "port": port.upper(), "b": b.shape},
         ),
         hint=hint,
         port=port,

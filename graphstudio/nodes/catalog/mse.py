@@ -45,7 +45,7 @@ class MSE(JudgeNode):
                 message=Message(
                     "expected float32 values as target, got {dtype}", {"dtype": target.dtype}
                 ),
-                hint=Message("Set the kind of the Target node to 'values', or use CrossEntropy."),
+                hint=Message("Wire a Target node of kind 'values' to it, or use CrossEntropy."),
                 port="target",
                 code="dtype",
             )

@@ -340,3 +340,10 @@ def test_moving_a_node_checks_nothing():
     before = d.result
     d.push(commands.move_nodes(d.document, MAIN, {ids["conv"]: (5.0, 5.0)}))
     assert d.result is before
+
+
+def test_a_loss_without_target_asks_for_a_target_node():
+    d, ids = classifier()
+    d.push(commands.disconnect(d.document, MAIN, [(ids["loss"], "target")]))
+    (missing,) = (e for e in d.result.of_node(ids["loss"]) if e.code == "missing-input")
+    assert "Target node" in str(missing.hint)

@@ -58,6 +58,8 @@ def test_project_a_shortcut_of_another_size(number):
     total = d.add("merge.add", after=b)
     d.wire(a, total, "b")
     assert [e.node for e in d.result.diagnostics if e.code == "shape"] == [total]
+    titles = [str(fix.title) for fix in d.result.first_error.fixes]
+    assert titles[0] == "Insert 1x1 Conv2D (16) on B"  # short, and the port as the node shows it
     if number == 1:  # a smaller image cannot be projected to a larger one by a 1x1 window
         assert len(d.result.first_error.fixes) == 1
         return
