@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.native.emit import Axis, Function, Val, const
 from engine.native.lowerings import lowering
-from engine.native.products import Tile, product_rows, tile_for
+from engine.native.products import product_rows, tile_for
 from engine.native.writer import SMALL, Use, Writer, element_strides
 
 if TYPE_CHECKING:
@@ -35,8 +35,37 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
         a, b, out = b.T, a.T, out.T
         if element_strides(out)[1] != 1 and out.shape[1] != 1:
             return 0
-    product(w, a, b, out)
-    return 1
+        product(w, a, b, out)
+        return 1
+    bias, relu, done = _epilogue(steps, out)
+    product(w, a, b, out, bias=bias, relu=relu)
+    return done
+
+
+def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
+    """The bias and the ReLU that follow the product in place, and how many steps that makes."""
+    bias, relu, done = None, False, 1
+    start = y.__array_interface__["data"][0]
+
+    def in_place(step: NamedStep) -> bool:
+        return all(
+            v.__array_interface__["data"][0] == start
+            and v.size == y.size
+            and v.flags.c_contiguous
+            and v.dtype == np.float32
+            for v in (step.inputs[0], step.outputs[0])
+        )
+
+    if not y.flags.c_contiguous:
+        return None, False, 1
+    if done < len(steps) and steps[done].name == "add" and in_place(steps[done]):
+        other = steps[done].inputs[1]
+        along_rows = other.ndim and other.shape[-1] == other.size == y.shape[1]
+        if along_rows and other.dtype == np.float32 and other.flags.c_contiguous:
+            bias, done = other, done + 1
+    if done < len(steps) and steps[done].name == "relu" and in_place(steps[done]):
+        relu, done = True, done + 1
+    return bias, relu, done
 
 
 def _lower_batched(w: Writer, step: NamedStep) -> int:
@@ -111,8 +140,21 @@ def _lower_batched(w: Writer, step: NamedStep) -> int:
     return 1
 
 
-def product(w: Writer, a: Any, b: Any, out: Any) -> None:
-    """Write ``out = a @ b``; ``out`` has contiguous rows."""
+LONGEST = 320
+"""Terms of a sum taken at once: what a tile reads of both factors then stays in the caches."""
+
+
+def _pieces(inner: int) -> tuple[int, int]:
+    """Length and number of the equal pieces into which a long sum is cut; the rest comes last."""
+    if inner <= LONGEST:
+        return inner, 1
+    count = -(-inner // LONGEST)
+    length = -(-inner // count)
+    return length, inner // length
+
+
+def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = False) -> None:
+    """Write ``out = a @ b (+ bias)``; ``out`` has contiguous rows."""
     rows, inner = a.shape
     columns = b.shape[1]
     b_strides = element_strides(b)
@@ -127,49 +169,68 @@ def product(w: Writer, a: Any, b: Any, out: Any) -> None:
     by_columns = columns >= 2 * wide and -(-rows // tile.rows) < 2 * w.max_threads
     small = rows * columns * inner < 8 * SMALL
     blocks = -(-columns // wide)
+    length, pieces = _pieces(inner)
 
-    def write(f: Function, thread: Val, count: Val, pa: Val, pb: Val, pc: Val) -> None:
-        common = {
-            "total": rows,
-            "row_stride": a_strides[0],
-            "out_stride": out_stride,
-            "tile": tile,
-            "axes": [Axis(inner, a_strides[1], b_strides[0])],
-            "lanes": w.lanes,
-        }
-        if small:
-            with f.b.if_then(f.b.icmp_signed("==", thread, const(0))):
+    def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
+        pa, pb, pc, *offsets = pointers
+
+        def piece(start: Val | int, size: int, more: bool, last_one: bool) -> None:
+            left, right = f.at(pa, (start, a_strides[1])), f.at(pb, (start, b_strides[0]))
+
+            def rows_of(first: Val, last: Val, column: Val | int, width: int) -> None:
                 product_rows(
-                    f, pa, pb, pc, first=const(0), last=const(rows), columns=columns, **common
+                    f,
+                    left,
+                    f.at(right, (column, 1)),
+                    f.at(pc, (column, 1)),
+                    first=first,
+                    last=last,
+                    total=rows,
+                    columns=width,
+                    row_stride=a_strides[0],
+                    axes=[Axis(size, a_strides[1], b_strides[0])],
+                    out_stride=out_stride,
+                    tile=tile,
+                    lanes=w.lanes,
+                    accumulate=more,
+                    bias=f.at(offsets[0], (column, 1)) if offsets and not more else None,
+                    relu=relu and last_one,
                 )
-        elif by_columns:
-            first, last = f.share(blocks, thread, count)
-            _column_blocks(f, pa, pb, pc, first, last, columns, wide, rows, tile, common)
-        else:
-            first, last = f.share(rows, thread, count, tile.rows)
-            product_rows(f, pa, pb, pc, first=first, last=last, columns=columns, **common)
 
-    key = ("matmul", a.shape, a_strides, b.shape, b_strides, out_stride, tile, by_columns, small)
-    w.kernel(
-        key,
-        [a, b, out],
-        write,
-        [Use(a, False, None), Use(b, False, None), Use(out, True, None)],
-    )
+            if small:
+                with f.b.if_then(f.b.icmp_signed("==", thread, const(0))):
+                    rows_of(const(0), const(rows), 0, columns)
+            elif by_columns:
+                first, last = f.share(blocks, thread, count)
+                _column_blocks(f, first, last, columns, wide, rows, rows_of)
+            else:
+                rows_of(*f.share(rows, thread, count, tile.rows), 0, columns)
+
+        rest = inner - pieces * length
+        piece(0, length, False, pieces == 1 and not rest)
+        middle = pieces if rest else pieces - 1
+        if middle > 1:
+            with f.loop(1, middle) as number:
+                piece(f.b.mul(number.index, const(length)), length, True, False)
+        if pieces > 1 and not rest:
+            piece((pieces - 1) * length, length, True, True)
+        if rest:
+            piece(pieces * length, rest, True, True)
+
+    arrays = [a, b, out] + ([] if bias is None else [bias])
+    shape = (a.shape, a_strides, b.shape, b_strides, out_stride)
+    key = ("matmul", *shape, tile, by_columns, small, bias is not None, relu)
+    w.kernel(key, arrays, write, [Use(v, v is out, None) for v in arrays])
 
 
 def _column_blocks(
     f: Function,
-    pa: Val,
-    pb: Val,
-    pc: Val,
     first: Val,
     last: Val,
     columns: int,
     wide: int,
     rows: int,
-    tile: Tile,
-    common: dict[str, Any],
+    rows_of: Callable[[Val, Val, Val | int, int], None],
 ) -> None:
     """Column blocks ``first <= j < last`` of the product, the last one perhaps narrower."""
     b = f.b
@@ -179,16 +240,7 @@ def _column_blocks(
         past = b.icmp_signed(">", last, const(whole_blocks))
         end = b.select(past, const(whole_blocks), last)
     with f.loop(first, end, may_be_empty=True) as j:
-        product_rows(
-            f,
-            pa,
-            f.at(pb, (j.index, wide)),
-            f.at(pc, (j.index, wide)),
-            first=const(0),
-            last=const(rows),
-            columns=wide,
-            **common,
-        )
+        rows_of(const(0), const(rows), b.mul(j.index, const(wide)), wide)
     if columns % wide:
         mine = b.and_(
             b.icmp_signed(">", last, const(whole_blocks)),
@@ -196,16 +248,7 @@ def _column_blocks(
         )
         with b.if_then(mine):
             offset = whole_blocks * wide
-            product_rows(
-                f,
-                pa,
-                f.at(pb, (offset, 1)),
-                f.at(pc, (offset, 1)),
-                first=const(0),
-                last=const(rows),
-                columns=columns - offset,
-                **common,
-            )
+            rows_of(const(0), const(rows), offset, columns - offset)
 
 
 def pack(w: Writer, source: Any, target: Any) -> None:
