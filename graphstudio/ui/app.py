@@ -18,6 +18,7 @@ from graphstudio.ui import startup
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
+    from graphstudio.services.projects import OpenedProject
     from graphstudio.ui.main_window import MainWindow
 
 log = logging.getLogger("graphstudio")
@@ -87,9 +88,19 @@ def make_window(project: Path | None = None) -> MainWindow:
     theme = Theme()
     theme.use(style.system_theme() if settings.theme == "system" else settings.theme)
     style.apply(theme)
-    window = MainWindow(settings, theme)
+    window = MainWindow(settings, theme, opened=_read(project))
     test_hook.install(window)
     return window
+
+
+def _read(project: Path | None) -> OpenedProject | None:
+    """The project that is named, or None if none is or it cannot be read."""
+    from graphstudio.services.projects import ProjectError, open_project
+
+    try:
+        return open_project(project) if project is not None else None
+    except ProjectError:
+        return None
 
 
 def _after_show(window: MainWindow, project: Path | None) -> None:
@@ -97,7 +108,8 @@ def _after_show(window: MainWindow, project: Path | None) -> None:
     from PySide6.QtCore import QTimer
 
     if project is not None:
-        window.open_path(project)
+        if not window.has_project():
+            window.open_path(project)  # it could not be read: now there is a window to say why
     elif not window.settings.show_start_page:
         window.files.new()
     QTimer.singleShot(0, window, lambda: offer_recovery(window))

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from graphstudio import i18n
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
-from graphstudio.services.projects import SUFFIX
+from graphstudio.services.projects import SUFFIX, OpenedProject
 from graphstudio.ui import style
 from graphstudio.ui.actions import ActionRegistry
 from graphstudio.ui.canvas.actions import CanvasAction, canvas_actions
@@ -54,6 +54,8 @@ class MainWindow(QMainWindow):
         Read at the start and written when the window closes.
     questions : Questions, optional
         Asks the user; a test gives its own answers.
+    opened : OpenedProject, optional
+        What to begin with in place of the start page: its views are then the first to be built.
     """
 
     project_opened = Signal(object)
@@ -65,6 +67,7 @@ class MainWindow(QMainWindow):
         *,
         questions: Questions | None = None,
         bridge: TrainingBridge | None = None,
+        opened: OpenedProject | None = None,
     ) -> None:
         super().__init__()
         self.setObjectName("mainWindow")
@@ -85,7 +88,11 @@ class MainWindow(QMainWindow):
         self.dialogs = WindowDialogs(self)
 
         self.files = ProjectFiles(
-            self.settings, self.questions, self, may_leave=self._may_leave_training
+            self.settings,
+            self.questions,
+            self,
+            may_leave=self._may_leave_training,
+            opened=opened,
         )
         self.files.opened.connect(self._show_project)
         self.files.noted.connect(self._note)
@@ -136,7 +143,13 @@ class MainWindow(QMainWindow):
         self._connect()
         self.workspace.open()
         self.retranslate()
-        self.show_start_page()
+        if opened is None:
+            self.show_start_page()
+            return
+        self.workspace.rest(True)  # as before any project: sizes of docks wait for the window
+        self._enter(self.project)
+        for warning in opened.warnings:
+            self._note("warning", render(warning))
 
     # -- the open project ----------------------------------------------------------------------
 
@@ -185,6 +198,10 @@ class MainWindow(QMainWindow):
     def _show_project(self, project: Project) -> None:
         self._build_views(project)
         self.actions_by_id.set_canvas(self.canvas)
+        self._enter(project)
+
+    def _enter(self, project: Project) -> None:
+        """Leave the start page for the views of a project."""
         self.autosave.watch(project)
         self.notices.clear()
         self._center.setCurrentWidget(self.canvas)

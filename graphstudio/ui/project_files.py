@@ -12,7 +12,7 @@ from graphstudio.document.model import Document
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services import projects
-from graphstudio.services.projects import SUFFIX, ProjectError
+from graphstudio.services.projects import SUFFIX, OpenedProject, ProjectError
 from graphstudio.ui.project import Project
 from graphstudio.ui.settings import Settings
 
@@ -49,12 +49,18 @@ class ProjectFiles(QObject):
         parent: QObject | None = None,
         *,
         may_leave: Callable[[], bool] = lambda: True,
+        opened: OpenedProject | None = None,
     ) -> None:
         super().__init__(parent)
         self._settings, self._questions = settings, questions
         self._may_leave = may_leave
         self._stamp: Stamp | None = None
-        self.project = Project(Document())
+        if opened is None:
+            self.project = Project(Document())
+            return
+        self.project = Project(opened.document, opened.path)
+        self._stamp = Stamp.of(opened.path)
+        self._remember(opened.path)
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from graphstudio import i18n
 from graphstudio.document import commands
 from graphstudio.document import format as file_format
 from graphstudio.resources import data_dir
+from graphstudio.services.projects import open_project
 from graphstudio.ui.main_window import MainWindow
 from graphstudio.ui.settings import Settings
 from graphstudio.ui.theme import LIGHT, Theme
@@ -356,3 +357,28 @@ def test_place_of_a_popup_is_inside_the_window(digits, qtbot):
     corner = popup.mapToGlobal(QPoint(0, 0))
     assert digits.frameGeometry().contains(corner)
     popup.close()
+
+
+def test_a_project_named_at_the_start_has_its_views_built_once(qtbot, answers, monkeypatch):
+    built = []
+    build = MainWindow._build_views
+    monkeypatch.setattr(
+        MainWindow, "_build_views", lambda w, project: (built.append(project), build(w, project))
+    )
+    path = data_dir("projects") / "digits_mlp" / "digits_mlp.gsproj"
+    made = MainWindow(Settings(), Theme(), questions=answers, opened=open_project(path))
+    made.resize(1440, 900)
+    qtbot.addWidget(made)
+    made.show()
+    qtbot.wait(20)
+    assert built == [made.project]
+    assert made.windowTitle() == "digits_mlp[*] — graphstudio"
+    assert made.settings.recent == [str(path.resolve())]
+    assert hidden(made) == set()
+    assert made.inspector.isVisible()
+    assert not made.files.changed_on_disk()
+    assert made.actions_by_id["run.train"].isEnabled()
+    made.close_project()
+    assert hidden(made) == set(DOCKS)
+    made.files.new()
+    assert hidden(made) == set()

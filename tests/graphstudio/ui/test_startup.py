@@ -91,3 +91,16 @@ def test_an_unexpected_error_keeps_the_work_and_is_told(window, answers):
     notice = window.notices.shown[-1]
     assert notice.severity == "error"
     assert "on purpose" in notice.text
+
+
+def test_a_project_that_cannot_be_read_at_the_start_is_told_once(qapp, qtbot, answers, tmp_path):
+    broken = tmp_path / "broken.gsproj"
+    broken.write_text("{", encoding="utf-8")
+    window = app.make_window(broken)
+    qtbot.addWidget(window)
+    window.files._questions = answers
+    window.show()
+    app._after_show(window, broken)
+    assert not window.has_project()
+    assert [title for title, _ in answers.told] == ["'broken.gsproj' cannot be opened"]
+    qtbot.wait(450)  # the dashboard, which is built a moment later
