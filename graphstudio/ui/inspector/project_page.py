@@ -249,29 +249,32 @@ class ProjectPage(QWidget):
                 problems = {self.optimizer_options.specs[-1].name: render(problem)}
         self.optimizer_options.show_problems(problems)
 
-    def _push(self, command, name: str, burst: bool) -> None:
+    def _push(self, command, form: Form, name: str, burst: bool) -> None:
+        """Carry out a command that sets one field; the step is called after the field."""
+        label = next(s.label for s in form.specs if s.name == name)
+        step = Message("Set {param}", {"param": Message(label)}), command[1]
         if not burst:
             self._project.history.close_merge()
-        self._project.push(command, merge=f"project:{name}" if burst else "")
+        self._project.push(step, merge=f"project:{id(form)}:{name}" if burst else "")
 
     def _set_source(self, name: str, value: Any, burst: bool = False) -> None:
         document = self._project.document
         if value != document.data.source:
             spec = dataclasses.replace(document.data, source=value, options={})
-            self._push(commands.set_data(document, spec), name, burst)
+            self._push(commands.set_data(document, spec), self.source, name, burst)
 
     def _set_option(self, name: str, value: Any, burst: bool = False) -> None:
         document = self._project.document
         default = next(s.default for s in self.options.specs if s.name == name)
         options = _with(document.data.options, name, value, default)
         spec = dataclasses.replace(document.data, options=options)
-        self._push(commands.set_data(document, spec), f"option {name}", burst)
+        self._push(commands.set_data(document, spec), self.options, name, burst)
 
     def _set_split(self, name: str, value: Any, burst: bool = False) -> None:
         document = self._project.document
         split = dataclasses.replace(document.data.split, **{name: value})
         spec = dataclasses.replace(document.data, split=split)
-        self._push(commands.set_data(document, spec), f"split {name}", burst)
+        self._push(commands.set_data(document, spec), self.split, name, burst)
 
     def _set_training(self, name: str, value: Any, burst: bool = False) -> None:
         training = self._project.document.training
@@ -279,13 +282,15 @@ class ProjectPage(QWidget):
             training = _with_phase(training, epochs=value)
         else:
             training = dataclasses.replace(training, **{name: value})
-        self._push(commands.set_training(self._project.document, training), name, burst)
+        self._push(
+            commands.set_training(self._project.document, training), self.training, name, burst
+        )
 
     def _set_optimizer(self, name: str, value: Any, burst: bool = False) -> None:
         document = self._project.document
         if value != document.training.phases[0].optimizer.kind:
             training = _with_phase(document.training, optimizer=Choice(kind=value))
-            self._push(commands.set_training(document, training), "optimizer", burst)
+            self._push(commands.set_training(document, training), self.optimizer, name, burst)
 
     def _set_optimizer_option(self, name: str, value: Any, burst: bool = False) -> None:
         document = self._project.document
@@ -293,7 +298,7 @@ class ProjectPage(QWidget):
         default = next(s.default for s in self.optimizer_options.specs if s.name == name)
         choice = Choice(kind=now.kind, params=_with(now.params, name, value, default))
         training = _with_phase(document.training, optimizer=choice)
-        self._push(commands.set_training(document, training), f"optimizer {name}", burst)
+        self._push(commands.set_training(document, training), self.optimizer_options, name, burst)
 
     def _reset(self, form: Form, edit, name: str) -> None:
         edit(name, next(s.default for s in form.specs if s.name == name))

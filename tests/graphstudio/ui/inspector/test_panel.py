@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 
+from graphstudio import i18n
 from graphstudio.document import commands
 from graphstudio.document.model import Choice
 from graphstudio.i18n import render
@@ -297,3 +298,24 @@ def test_the_language_reaches_every_label(panel, project):
     label = render(Message(params_of(catalog()["layer.dense"])[0].label))
     assert label != "Units"
     assert panel.node_page.form.editor("units").accessibleName() == label
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "value", "name", "chinese"),
+    [
+        ("optimizer_options", "learning_rate", 0.5, "Set Learning rate", "设置学习率"),
+        ("training", "batch_size", 7, "Set Batch size", None),
+        ("optimizer", "kind", "sgd", "Set Optimiser", None),
+        ("split", "validation", 0.3, "Set Validation share", None),
+        ("source", "source", "digits", "Set Source", None),
+    ],
+)
+def test_a_step_of_data_or_training_is_called_after_its_field(
+    panel, project, form, field, value, name, chinese
+):
+    getattr(panel.project_page, form).edited.emit(field, value, False)
+    assert render(project.history.undo_name) == name
+    i18n.set_language("zh")
+    assert render(project.history.undo_name).startswith("设置")
+    assert chinese in (None, render(project.history.undo_name))
+    assert not any(word in render(project.history.undo_name) for word in name.split())
