@@ -18,6 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtSvg import QSvgRenderer
 
+from graphstudio.nodes.spec import find_type
 from graphstudio.resources import resource
 from graphstudio.ui.theme import Tokens
 
@@ -178,7 +179,13 @@ class CanvasStyle:
         tint = color or self.title
         key = (type_id, size, tint.name())
         if key not in self._icons:
-            self._icons[key] = tinted_svg(("icons", "nodes", f"{type_id}.svg"), size, tint)
+            # Only a known type names a file: an unknown one is text out of a project.
+            known = find_type(type_id)
+            self._icons[key] = (
+                tinted_svg(("icons", "nodes", f"{known.type_id}.svg"), size, tint)
+                if known is not None
+                else None
+            )
         return self._icons[key]
 
     def has_icon(self, type_id: str) -> bool:

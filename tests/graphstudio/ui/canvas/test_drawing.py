@@ -305,3 +305,10 @@ def test_a_node_looks_the_same_drawn_and_copied(view, zoom):
         for y in range(0, 860, 3)
     )
     assert worst <= 12
+
+
+@pytest.mark.parametrize("type_id", ["../actions/open", "x" * 5000, "layer.dense/../layer.dense"])
+def test_a_type_out_of_a_file_names_no_icon_file(qtbot, type_id):
+    style = CanvasStyle(DARK)
+    assert style.has_icon("layer.dense")
+    assert not style.has_icon(type_id)
