@@ -32,6 +32,7 @@ IMPORTS_BY_NAME = {
     "graphstudio/services/verify.py",  # asks which frameworks are there
     "graphstudio/exporters/drivers/run.py",  # runs exported code, as a program of its own
     "engine/backend.py",  # asks whether CuPy is there
+    "engine/native/__init__.py",  # asks whether llvmlite is there
 }
 BY_NAME = ("importlib.util", "importlib.import_module", "importlib.machinery", "pkgutil", "imp")
 USES_THE_NETWORK = {
