@@ -71,6 +71,12 @@ def build_parser() -> argparse.ArgumentParser:
     verify = command("verify", tr("run the exports and compare their numbers with the engine's"))
     _add_weights(verify, tr("weights to use; else those of the latest run"))
     _add_target(verify)
+    verify.add_argument(
+        "--project-dir",
+        metavar="DIR",
+        type=Path,
+        help=tr("folder in which relative data folders lie; else that of the project"),
+    )
     whole = command("run", tr("check, train, evaluate, export everything and verify"))
     _add_training(whole)
     _add_data(commands.add_parser("data", help=tr("list, fetch or point to data sets")))

@@ -23,11 +23,26 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if not check(opened, out):
         return PROBLEMS
     weights = weights_for(opened, args, out)
-    return OK if verify(opened, weights, args.target or TARGETS, out) else PROBLEMS
+    targets = args.target or TARGETS
+    held = verify(opened, weights, targets, out, project_dir=args.project_dir)
+    return OK if held else PROBLEMS
 
 
-def verify(opened: Opened, weights: Path | None, targets: Sequence[str], out: Output) -> bool:
-    """Verify and report; False if a framework differs or could not be run."""
+def verify(
+    opened: Opened,
+    weights: Path | None,
+    targets: Sequence[str],
+    out: Output,
+    *,
+    project_dir: Path | None = None,
+) -> bool:
+    """Verify and report; False if a framework differs or could not be run.
+
+    Parameters
+    ----------
+    project_dir : Path, optional
+        Folder from which the data's relative paths start, if not that of the project's file.
+    """
     from graphstudio.services import verify as service
 
     targets = tuple(dict.fromkeys(targets))
@@ -43,7 +58,7 @@ def verify(opened: Opened, weights: Path | None, targets: Sequence[str], out: Ou
                 weights,
                 targets=targets,
                 progress=listen,
-                project_dir=opened.path.resolve().parent,
+                project_dir=(project_dir or opened.path.parent).resolve(),
             )
         except Exception as error:
             progress.stop()

@@ -36,6 +36,8 @@ IDLE, PREPARING, RUNNING, PAUSED, STOPPING = "idle", "preparing", "running", "pa
 
 STOP_TIMEOUT_S = 3.0
 """Silence after a stop request that counts as a hang."""
+FINISH_TIMEOUT_S = 20.0
+"""The same once the worker has answered, and saves and evaluates; a second stop ends it at once."""
 EXIT_TIMEOUT_S = 3.0
 """Time between the worker's last word and the end of its process."""
 PARSE_BUDGET_S = 0.006
@@ -80,6 +82,8 @@ class TrainingBridge(QObject):
         self._outcome: Finished | Failed | None = None
         self._step_s = 0.0
         self._batch_size = 0
+        self._ended: tuple[int, QProcess.ExitStatus] | None = None
+        self._training = False
         self._kept: list[tuple[str, object]] | None = []
         self._stop_timer = QTimer(self, singleShot=True)
         self._stop_timer.timeout.connect(self._on_stop_timeout)
@@ -151,6 +155,7 @@ class TrainingBridge(QObject):
         self._log_rest = b""
         self._outcome = None
         self._step_s, self._batch_size = 0.0, 0
+        self._ended, self._training = None, False
         program, *arguments = self._command or worker_command()
         process = self._process = QProcess(self)
         process.setProcessEnvironment(child_environment())
@@ -192,7 +197,8 @@ class TrainingBridge(QObject):
             return
         self._send(Control(action="stop"))
         self._set_state(STOPPING)
-        self._await_stop()
+        # A large batch may well take longer than the time-out: allow for two of them.
+        self._stop_timer.start(round(1000 * max(STOP_TIMEOUT_S, 2.0 * self._step_s + 1.0)))
 
     def shutdown(self) -> None:
         """Kill the worker and wait until it is gone, as the program ends."""
@@ -223,6 +229,8 @@ class TrainingBridge(QObject):
     def _parse(self) -> None:
         if self._read_lines(time.perf_counter() + PARSE_BUDGET_S):
             self._parse_timer.start()
+        elif self._ended is not None and self._process is not None:
+            self._end(*self._ended)
 
     def _read_lines(self, deadline: float) -> bool:
         """Handle whole lines until the deadline; True if some are left."""
@@ -248,8 +256,8 @@ class TrainingBridge(QObject):
         except ValueError:
             self._garbage(line[:200])
             return False
-        if self._state == STOPPING:
-            self._await_stop()
+        if self._state == STOPPING and not isinstance(message, StepMetrics):
+            self._stop_timer.start(round(1000 * FINISH_TIMEOUT_S))
         self._handle(message)
         return self._process is not None
 
@@ -267,7 +275,7 @@ class TrainingBridge(QObject):
             case Preparing():
                 self._tell("preparing", message)
             case Started():
-                self._batch_size = message.batch_size
+                self._batch_size, self._training = message.batch_size, True
                 if self._state == PREPARING:
                     self._set_state(RUNNING)
                 self._tell("started", message)
@@ -303,12 +311,14 @@ class TrainingBridge(QObject):
         if self._log_rest:
             self._log_line(self._log_rest.decode("utf-8", "replace"))
             self._log_rest = b""
+        self._exit_timer.stop()
         self._buffer += process.readAllStandardOutput().data()
-        self._parse_timer.stop()
-        # The process is gone, so what it said last cannot wait for another frame.
-        self._read_lines(time.perf_counter() + 1.0)
-        if self._process is None:
-            return
+        self._ended = (code, status)
+        if not self._parse_timer.isActive():
+            self._parse()
+
+    def _end(self, code: int, status: QProcess.ExitStatus) -> None:
+        """The process is gone and its last word is read."""
         if self._outcome is None:
             reason, message, hint = _why_ended(code, status)
             self._conclude(Failed(reason=reason, message=message, hint=hint, details=self.log_tail))
@@ -328,12 +338,12 @@ class TrainingBridge(QObject):
         )
         self._release()
 
-    def _await_stop(self) -> None:
-        # A large batch may well take longer than the time-out: allow for two of them.
-        seconds = max(STOP_TIMEOUT_S, 2.0 * self._step_s + 1.0)
-        self._stop_timer.start(round(seconds * 1000))
-
     def _on_stop_timeout(self) -> None:
+        if not self._training:  # nothing is lost that would be worth a complaint
+            self._log_line(tr("Stopped before the first step"))
+            self._conclude(Finished(status="stopped", epochs=0, seconds=0.0, weights=""))
+            self._kill()
+            return
         self._give_up(
             "hang",
             tr("The training process did not answer the request to stop, and was ended."),

@@ -123,6 +123,7 @@ class Grid(pg.GraphicsObject):
         self.prepareGeometryChange()
 
     def viewTransformChanged(self) -> None:
+        super().viewTransformChanged()  # or else viewRect() stays what it was
         self.prepareGeometryChange()
 
     def paint(self, painter: QPainter, *_: object) -> None:

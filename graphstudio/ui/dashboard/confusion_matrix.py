@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from graphstudio.i18n import tr
 from graphstudio.ui.dashboard import formats
+from graphstudio.ui.dashboard.texts import plain_tip
 from graphstudio.ui.style import contrast, mix
 from graphstudio.ui.theme import Theme
 
@@ -273,9 +274,8 @@ class Matrix(QWidget):
         if cell != self._hover:
             self._hover = cell
             self.update()
-        self.setToolTip(
-            "" if cell is None else "\n".join(cell_facts(self._counts, self._names, cell))
-        )
+        facts = [] if cell is None else cell_facts(self._counts, self._names, cell)
+        self.setToolTip(plain_tip("\n".join(facts)))
 
     def resizeEvent(self, event: QEvent) -> None:
         super().resizeEvent(event)

@@ -13,9 +13,11 @@ from graphstudio.document.changes import SetTraining
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services.projects import ProjectError
-from graphstudio.services.runs import latest_weights, new_run
+from graphstudio.services.runs import new_run
+from graphstudio.ui.dashboard.texts import plain_tip
 from graphstudio.ui.icons import icon
 from graphstudio.ui.project import Project
+from graphstudio.ui.project_runs import weights_of
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
 from graphstudio.ui.training_bridge import IDLE, PAUSED, RUNNING, STOPPING, TrainingBridge
@@ -144,7 +146,7 @@ class RunControls(QWidget):
         allowed, why = self.can_train()
         self._train.setEnabled(allowed)
         tip = why or tr("Train on the data of the project")
-        self._train.setToolTip(f"{tip}  ({_key(TRAIN_KEY)})")
+        self._train.setToolTip(plain_tip(f"{tip}  ({_key(TRAIN_KEY)})"))
         self._train.setAccessibleDescription(why)
         self._pause.setEnabled(self.can_pause())
         text = tr("Resume") if self.paused else tr("Pause")
@@ -177,7 +179,7 @@ class RunControls(QWidget):
             self._show_epochs()
 
     def _find_weights(self) -> None:
-        self._weights = latest_weights(self._project.path)
+        self._weights = weights_of(self._project)
 
     def _show_epochs(self) -> None:
         phases = self._project.document.training.phases

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pyqtgraph.functions import arrayToQPath
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import QStyleOptionGraphicsItem
 
 from graphstudio.ui.dashboard.pyramid import MinMaxPyramid
 
@@ -23,7 +25,9 @@ CALM = 5.0
 """Mean height of the columns, in pixels, up to which they are joined to a smooth line."""
 GROUP = 16
 """Columns whose common part is drawn as one rectangle."""
-MAX_MARKERS = 400
+MAX_MARKERS = 40
+"""Beyond, dots on every point run into a band."""
+FEW_POINTS = 400
 MARKER_RADIUS = 3.0
 
 
@@ -55,6 +59,8 @@ class CurveItem(pg.GraphicsObject):
         dashed: bool = False,
     ) -> None:
         super().__init__()
+        # Painting is told which part is exposed, and draws no more than that.
+        self.setFlag(self.GraphicsItemFlag.ItemUsesExtendedStyleOption)
         self._x, self._y = x, y
         self._markers, self._dashed = markers, dashed
         self._color = QColor("#888888")
@@ -63,6 +69,8 @@ class CurveItem(pg.GraphicsObject):
         self._columns: Columns | None = None
         self._edges: Floats = np.empty(0)
         self._length = 0
+        self._painted = 0
+        self._calm = False
 
     def set_color(self, color: QColor) -> None:
         self._color = QColor(color)
@@ -76,7 +84,22 @@ class CurveItem(pg.GraphicsObject):
     def invalidate(self) -> None:
         """Forget what was drawn: points already there have changed."""
         self._key = None
+        self._painted = 0
         self.update()
+
+    def grow(self) -> None:
+        """Paint what has come since the last time: no more than the part right of it."""
+        pyramid, view = self._y(), self.getViewBox()
+        if pyramid is None or view is None or len(pyramid) == self._painted:
+            return
+        if not self._painted or len(pyramid) < self._painted:
+            self.update()
+            return
+        area = self.viewRect()
+        margin = 2.0 * MARKER_RADIUS * view.viewPixelSize()[0]
+        left = max(float(self._x()[self._painted - 1]) - margin, area.left())
+        if left < area.right():
+            self.update(QRectF(left, area.top(), area.right() - left, area.height()))
 
     def boundingRect(self) -> QRectF:
         # The whole view, so that the scene never skips the item and need not know its data.
@@ -87,9 +110,10 @@ class CurveItem(pg.GraphicsObject):
         self.prepareGeometryChange()
 
     def viewTransformChanged(self) -> None:
+        super().viewTransformChanged()  # or else viewRect() stays what it was
         self.prepareGeometryChange()
 
-    def paint(self, painter: QPainter, *_: object) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, *_: object) -> None:
         pyramid = self._y()
         view = self.getViewBox()
         if pyramid is None or view is None or not len(pyramid):
@@ -102,9 +126,11 @@ class CurveItem(pg.GraphicsObject):
         count = round((right - left) * scale)
         if count < 2 or not x1 > x0:
             return
+        self._painted = len(pyramid)
         x = self._x()[: len(pyramid)]
         begin = max(int(np.searchsorted(x, x0, "left")) - 1, 0)
         end = min(int(np.searchsorted(x, x1, "right")) + 1, x.size)
+        exposed = option.exposedRect
         painter.save()
         painter.resetTransform()
 
@@ -112,17 +138,21 @@ class CurveItem(pg.GraphicsObject):
             return transform.m22() * self._mapped(values) + transform.dy()
 
         if end - begin <= DENSE * count:
-            values = pyramid.values[begin:end]
             px = transform.m11() * x[begin:end] + transform.dx()
-            self._paint_line(painter, px, to_y(values))
-            if self._markers and end - begin <= MAX_MARKERS:
-                self._paint_markers(painter, px, to_y(values))
-            elif end - begin <= MAX_MARKERS:
-                self._paint_lone_points(painter, px, to_y(values))
+            py = to_y(pyramid.values[begin:end])
+            edges = transform.map(exposed.topLeft()).x(), transform.map(exposed.topRight()).x()
+            self._paint_points(painter, px, py, *edges)
         else:
-            columns = self.columns(x, pyramid, np.linspace(x0, x1, count + 1))
+            if (self._edges.size, self._edges[:1], self._edges[-1:]) == (count + 1, x0, x1):
+                edges = self._edges
+            else:
+                edges = np.linspace(x0, x1, count + 1)
+            columns = self.columns(x, pyramid, edges)
+            step = (x1 - x0) / count
+            first = max(0, math.floor((exposed.left() - x0) / step) - 4)
+            last = min(count, math.ceil((exposed.right() - x0) / step) + 4)
             floor = painter.viewport().bottom() + 10.0
-            self._paint_columns(painter, columns, to_y, left, 1.0 / scale, floor)
+            self._paint_columns(painter, columns, to_y, left, 1.0 / scale, floor, first, last)
         painter.restore()
 
     # -- columns --------------------------------------------------------------------------------
@@ -155,29 +185,34 @@ class CurveItem(pg.GraphicsObject):
         left: float,
         width: float,
         floor: float,
+        first: int,
+        last: int,
     ) -> None:
-        top, bottom = to_y(columns.high), to_y(columns.low)
+        """Draw the columns from ``first`` to before ``last``, each ``width`` wide."""
+        whole = last - first == columns.low.size
+        top, bottom = to_y(columns.high[first:last]), to_y(columns.low[first:last])
         if self._log:  # a column that reaches down to zero or below leaves the picture downwards
             bottom = np.where(np.isnan(bottom) & ~np.isnan(top), floor, bottom)
         kept = np.flatnonzero(~np.isnan(top))
         if not kept.size:
             return
-        top, bottom = top[kept], bottom[kept]
-        x = left + (kept + 0.5) * width
+        top, bottom, kept = top[kept], bottom[kept], kept + first
         joined = np.diff(kept) == 1
-        if np.abs(bottom - top).mean() <= CALM * width:
+        if whole:  # a part is drawn as the whole was
+            self._calm = float(np.abs(bottom - top).mean()) <= CALM * width
+        if self._calm:
+            x = left + (kept + 0.5) * width
             rising = np.gradient(top + bottom) < 0.0 if kept.size > 1 else np.zeros(1, bool)
             pairs = np.empty((kept.size, 2))
             pairs[:, 0] = np.where(rising, bottom, top)
             pairs[:, 1] = np.where(rising, top, bottom)
-            self._paint_line(painter, np.repeat(x, 2), pairs.ravel(), joined)
+            self._paint_line(painter, np.repeat(x, 2), pairs.ravel(), _pair_links(joined), True)
             return
         _close_gaps(top, bottom, joined)
         painter.scale(width, width)  # one unit is one pixel of the screen
-        left_pixel = round(left / width)
         limit = 30_000.0
         rects = column_rects(
-            left_pixel + kept,
+            round(left / width) + kept,
             np.floor(np.clip(top / width, -limit, limit)).astype(np.int32),
             np.ceil(np.clip(bottom / width, -limit, limit)).astype(np.int32),
         )
@@ -189,32 +224,48 @@ class CurveItem(pg.GraphicsObject):
 
     # -- lines ----------------------------------------------------------------------------------
 
-    def _paint_line(
-        self, painter: QPainter, x: Floats, y: Floats, joined: NDArray[np.bool_] | None = None
+    def _paint_points(
+        self, painter: QPainter, x: Floats, y: Floats, left: float, right: float
     ) -> None:
-        """Draw a line; ``joined`` says of points in pairs which pairs hang together."""
+        """Draw the line through points, or the part of it between two edges, and its markers."""
         y = np.clip(y, -1e5, 1e5)
-        connect: object = "finite"
-        if joined is not None and not joined.all():
-            links = np.ones(y.size, dtype=np.int32)
-            links[1:-1:2] = joined
-            connect = links
-        path = arrayToQPath(x, y, connect=connect)
         steps = np.abs(np.diff(y))
         travel = float(np.nanmean(steps)) if np.isfinite(steps).any() else 0.0
-        calm = travel <= CALM
+        calm = travel <= CALM or y.size <= 64
+        # Antialiased strokes cost by their length, so long zigzags go without.
+        smooth = calm or travel * y.size < 20_000.0
+        part = slice(None)
+        if not self._dashed:  # dashes have to begin where they began before
+            begin = max(int(np.searchsorted(x, left)) - 2, 0)
+            part = slice(begin, int(np.searchsorted(x, right)) + 2)
+        double = calm and (not self._dashed or x.size <= FEW_POINTS)
+        self._paint_line(painter, x[part], y[part], "finite", double, smooth=smooth)
+        if self._markers and x.size <= MAX_MARKERS:
+            self._paint_markers(painter, x, y)
+        elif x.size <= FEW_POINTS:
+            self._paint_lone_points(painter, x, y)
+
+    def _paint_line(
+        self,
+        painter: QPainter,
+        x: Floats,
+        y: Floats,
+        connect: object,
+        double: bool,
+        *,
+        smooth: bool = True,
+    ) -> None:
+        path = arrayToQPath(x, np.clip(y, -1e5, 1e5), connect=connect)
         pen = QPen(self._color)
         pen.setCosmetic(True)
         pen.setWidth(1)
         if self._dashed:
             pen.setDashPattern([5.0, 4.0])
-        # Antialiased strokes cost by their length, so long zigzags go without.
-        smooth = calm or travel * y.size < 20_000.0
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, smooth)
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPath(path)
-        if calm and (not self._dashed or x.size <= MAX_MARKERS):
+        if double:
             # Once more half a pixel down: as legible as a wider pen, at a fraction of its cost.
             painter.translate(0.0, 0.5)
             painter.drawPath(path)
@@ -242,6 +293,14 @@ class CurveItem(pg.GraphicsObject):
         out = np.full(values.shape, np.nan)
         np.log10(values, out=out, where=values > 0.0)
         return out
+
+
+def _pair_links(joined: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Which of the doubled points hang together with the next: pairs do, and joined ones."""
+    links = np.ones(2 * joined.size + 2, dtype=np.int32)
+    links[1:-1:2] = joined
+    links[-1] = 0
+    return links
 
 
 def _close_gaps(top: Floats, bottom: Floats, joined: NDArray[np.bool_]) -> None:

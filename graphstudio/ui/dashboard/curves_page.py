@@ -55,10 +55,9 @@ class CurvesPage(QStackedWidget):
         )
 
     def refresh(self) -> None:
-        """Draw what has come since the last time, where it can be seen."""
+        """Draw what has come since the last time; Qt paints no more of it than can be seen."""
         for plot in self.plots.values():
-            if not plot.visibleRegion().isEmpty():
-                plot.refresh()
+            plot.refresh()
 
     def invalidate(self) -> None:
         """Draw all curves anew: their points have changed."""

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, 
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from graphstudio.i18n import tr
+from graphstudio.ui.dashboard.texts import plain_tip
 from graphstudio.ui.theme import Theme
 
 SWATCH, GAP, SPACE, ROW = 16, 6, 14, 20
@@ -150,7 +151,7 @@ class Legend(QWidget):
             if index >= 0:
                 entry = self._entries[index]
                 action = tr("Click to hide") if entry.shown else tr("Click to show")
-                QToolTip.showText(event.globalPos(), f"{entry.text}\n{action}", self)
+                QToolTip.showText(event.globalPos(), plain_tip(f"{entry.text}\n{action}"), self)
                 return True
         return super().event(event)
 

@@ -231,13 +231,11 @@ class DashboardPanel(QWidget):
         self._project = project
         if project is not None:
             project.path_changed.connect(self.refresh_runs)
-        path = project.path if project is not None else None
-        self.shelf.open(path, known=project is not None)
+        self.shelf.open(project)
 
     def refresh_runs(self) -> None:
         """Read the list of the project's runs again."""
-        if self._project is not None:
-            self.shelf.refresh(path=self._project.path)
+        self.shelf.refresh()
 
     @property
     def front(self) -> RunData | None:
@@ -448,8 +446,7 @@ class DashboardPanel(QWidget):
 
     def showEvent(self, event) -> None:
         super().showEvent(event)
-        if self._dirty:
-            self.redraw()
+        self._note_change()  # of what has come while nobody could see it
 
     def _on_tab(self, index: int) -> None:
         self._pages.setCurrentIndex(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ from graphstudio.ui.theme import Theme
 
 Floats = NDArray[np.float64]
 
+VALUES_S = 0.2
+"""Between changes of the numbers in the legend: faster ones cannot be read."""
 FAINT = 0.68
 """Share of the background in the colour of the raw line behind a smoothed one."""
 
@@ -85,6 +88,7 @@ class MetricPlot(QFrame):
         self._follow = True
         self._log = False
         self._at: float | None = None
+        self._values_at = 0.0
 
         self._heading = QLabel()
         self._heading.setTextFormat(Qt.TextFormat.PlainText)
@@ -173,13 +177,17 @@ class MetricPlot(QFrame):
         return any(key not in drawn for key, *_ in self._wanted(run))
 
     def refresh(self) -> None:
-        """Draw what has come since the last time."""
+        """Draw what has come since the last time; numbers change a few times a second."""
         if self._follow:
             self._fit()
         for curve in self._curves:
             for item in curve.items():
-                item.update()
-        self._show_values()
+                item.grow()
+        now = time.monotonic()
+        running = any(c.run.status == "running" for c in self._curves)
+        if not running or now - self._values_at >= VALUES_S:
+            self._values_at = now
+            self._show_values()
 
     def invalidate(self) -> None:
         """Draw everything anew: smoothing or axis have changed."""

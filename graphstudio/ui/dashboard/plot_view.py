@@ -78,6 +78,7 @@ class Crosshair(pg.GraphicsObject):
         self.prepareGeometryChange()
 
     def viewTransformChanged(self) -> None:
+        super().viewTransformChanged()  # or else viewRect() stays what it was
         self.prepareGeometryChange()
 
     def paint(self, painter: QPainter, *_: object) -> None:

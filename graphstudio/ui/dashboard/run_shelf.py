@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from graphstudio.i18n import tr
-from graphstudio.services.runs import Run, list_runs
+from graphstudio.services.runs import Run
 from graphstudio.ui.dashboard.run_data import RunData
 from graphstudio.ui.dashboard.stored_runs import load_run, read_evaluation, run_title
 from graphstudio.ui.dashboard.texts import evaluation_texts
+from graphstudio.ui.project import Project
+from graphstudio.ui.project_runs import runs_of
 
 OVERLAY_COLORS = (
     "#d0568c", "#2a9d8f", "#9b6ef3", "#6a9c2f", "#d9772f", "#3f8efc", "#b8860b", "#8a8f98",
@@ -38,34 +38,35 @@ class RunShelf(QObject):
         self.loaded: dict[str, RunData] = {}
         self.overlays: list[str] = []
         self.smoothing = 0.0
-        self._path: Path | None = None
+        self._project: Project | None = None
         self._loading: set[str] = set()
+        self._asked_for = ""
+        """The run to be put in front once it is read, unless another one is by then."""
         self._details: dict[str, str] = {}
 
     # -- what there is --------------------------------------------------------------------------
 
-    def open(self, path: Path | None, *, known: bool) -> None:
-        """Turn to the runs of another project; a run that is still going on stays in front.
+    def open(self, project: Project | None) -> None:
+        """Turn to the runs of another project, the latest in front.
 
-        Parameters
-        ----------
-        known : bool
-            Whether there is a project at all; ``path`` is None for one that was never saved, too.
+        A run that is still going on stays in front, whosever it is.
         """
         if self.live is None or self.live.status != "running":
             self.live = self.front = None
         self.loaded.clear()
         self.overlays.clear()
         self._details.clear()
-        self._path = path
-        self.refresh(known=known)
+        self._project = project
+        self.refresh()
         self.front_changed.emit()
         self.drawn_changed.emit()
+        latest = next((n for n, r in self.stored.items() if r.info.status != "running"), None)
+        if self.front is None and latest is not None:
+            self._load(latest, front=True)
 
-    def refresh(self, *, known: bool = True, path: Path | None = None) -> None:
-        """Read the list of runs again, of a project that may have been saved elsewhere."""
-        self._path = path or self._path
-        found = list_runs(self._path) if known else []
+    def refresh(self) -> None:
+        """Read the list of runs again."""
+        found = runs_of(self._project) if self._project is not None else []
         self.stored = {run.path.name: run for run in found}
         if self.live is not None:
             self._details.pop(self.live.id, None)
@@ -150,6 +151,7 @@ class RunShelf(QObject):
             self.overlays.remove(run.id)
         run.color = ""
         self.front = run
+        self._asked_for = ""
         self.front_changed.emit()
         self.drawn_changed.emit()
 
@@ -160,6 +162,8 @@ class RunShelf(QObject):
         if run is None or run_id in self._loading:
             return
         self._loading.add(run_id)
+        if front:
+            self._asked_for = run_id
         job = _Job(run, front)
         job.told.done.connect(self._on_loaded)
         QThreadPool.globalInstance().start(job)
@@ -183,7 +187,7 @@ class RunShelf(QObject):
             return
         loaded.smooth(self.smoothing)
         self.loaded[run_id] = loaded
-        if front:
+        if front and run_id == self._asked_for:
             self._bring(loaded)
         else:
             self.drawn_changed.emit()

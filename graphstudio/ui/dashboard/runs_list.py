@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from graphstudio.i18n import render, tr
 from graphstudio.ui.dashboard.status import STATES
+from graphstudio.ui.dashboard.texts import plain_tip
 from graphstudio.ui.icons import pixmap
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
@@ -117,9 +118,8 @@ class RunsList(QWidget):
             item.setData(row.id == front, _FRONT)
             state = render(STATES[row.status][0])
             item.setData(f"{row.title}, {state}, {row.detail}", Qt.ItemDataRole.AccessibleTextRole)
-            item.setToolTip(
-                "\n".join(p for p in (f"{row.title}: {state}", row.detail, row.path) if p)
-            )
+            lines = (f"{row.title}: {state}", row.detail, row.path)
+            item.setToolTip(plain_tip("\n".join(line for line in lines if line)))
             self._model.appendRow(item)
         self._model.blockSignals(False)
         self._model.layoutChanged.emit()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.ui.dashboard import formats
+from graphstudio.ui.dashboard.texts import plain_tip
 from graphstudio.ui.icons import pixmap
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
@@ -63,7 +64,7 @@ class ElidedLabel(QLabel):
 
     def setText(self, text: str) -> None:
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip(plain_tip(text))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(20, super().minimumSizeHint().height())

@@ -9,6 +9,11 @@ from graphstudio.ui.dashboard import formats
 from graphstudio.ui.dashboard.run_data import LEARNING_RATE, LOSS, THROUGHPUT
 
 
+def plain_tip(text: str) -> str:
+    """Text for a tool tip that Qt does not take for markup, whatever names it holds."""
+    return text.replace("<", "<\u200b")
+
+
 def quantity_title(name: str) -> Message:
     """Title of a plot; names of the project's own metrics are shown as they are."""
     known = {

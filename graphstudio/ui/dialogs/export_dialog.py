@@ -25,11 +25,12 @@ from PySide6.QtWidgets import (
 from graphstudio.cli.export import TARGETS
 from graphstudio.document import format as file_format
 from graphstudio.i18n import render, tr
-from graphstudio.services.runs import Run, list_runs
+from graphstudio.services.runs import Run
 from graphstudio.ui.dialogs.verification import CurvesView, TargetRow, verdict_of
 from graphstudio.ui.inspector.editors import ComboBox
 from graphstudio.ui.processes import CommandProcess
 from graphstudio.ui.project import Project
+from graphstudio.ui.project_runs import weighted_runs_of
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
 
@@ -188,7 +189,7 @@ class ExportDialog(QDialog):
 
     def _list_weights(self) -> None:
         chosen = self.weights.currentData()
-        runs: list[Run] = [r for r in list_runs(self._project.path) if r.weights is not None]
+        runs: list[Run] = weighted_runs_of(self._project)
         self.weights.clear()
         if runs:
             self.weights.addItem(
@@ -233,7 +234,9 @@ class ExportDialog(QDialog):
     def verify(self) -> None:
         """Run the chosen exports against the engine and show how far they are apart."""
         self.curves.clear()
-        self._start("verify")
+        path = self._project.path
+        # The copy that is verified lies elsewhere; data beside the project is to be found still.
+        self._start("verify", *(("--project-dir", str(path.resolve().parent)) if path else ()))
 
     def _start(self, what: str, *more: str) -> None:
         if self.busy or not self.targets:

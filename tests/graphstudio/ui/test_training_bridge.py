@@ -171,11 +171,39 @@ def test_a_worker_deaf_to_stop_is_ended_after_three_seconds(bridge, tmp_path, qt
 
 
 def test_a_second_stop_does_not_wait(bridge, tmp_path, qtbot):
-    told = begin(bridge, "mute", tmp_path)
+    told = begin(bridge, "deaf", tmp_path)
+    qtbot.waitUntil(lambda: bool(told.of("stepped")))
     bridge.stop()
     bridge.stop()
     qtbot.waitUntil(lambda: bridge.state == "idle", timeout=2000)
     assert only_outcome(told).reason == "hang"
+
+
+def test_stopping_before_the_first_step_is_no_failure(bridge, tmp_path, qtbot):
+    told = begin(bridge, "mute", tmp_path)
+    bridge.stop()
+    bridge.stop()
+    qtbot.waitUntil(lambda: bridge.state == "idle", timeout=2000)
+    outcome = only_outcome(told)
+    assert (outcome.status, outcome.epochs, outcome.weights) == ("stopped", 0, "")
+
+
+def test_a_worker_that_answers_is_given_time_to_save(bridge, tmp_path, qtbot, monkeypatch):
+    monkeypatch.setattr(training_bridge, "STOP_TIMEOUT_S", 0.2)
+    told = begin(bridge, "slow-stop", tmp_path)
+    qtbot.waitUntil(lambda: bool(told.of("stepped")))
+    bridge._step_s = -1.0  # as if steps took no time
+    bridge.stop()
+    qtbot.waitUntil(lambda: bridge.state == "idle", timeout=5000)
+    assert only_outcome(told).status == "stopped"
+
+
+def test_what_a_finished_worker_said_is_read_to_the_end(bridge, tmp_path, qtbot, monkeypatch):
+    monkeypatch.setattr(training_bridge, "PARSE_BUDGET_S", 0.0)
+    bridge._parse_timer.setInterval(0)
+    told = run(bridge, "burst", tmp_path, qtbot, wait_s=30)
+    assert [s for m in told.of("stepped") for s in m.steps] == list(range(1, 60_001))
+    assert only_outcome(told).status == "completed"
 
 
 @pytest.mark.parametrize("how", ["finish-and-linger", "finish-and-crash"])

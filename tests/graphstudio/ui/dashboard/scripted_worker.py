@@ -110,6 +110,12 @@ def main(how: str) -> None:
                     finish("stopped")
                     return
                 say(StateChanged(state="paused" if control.action == "pause" else "running"))
+        case "slow-stop":  # answers, then takes a while to save
+            say(steps(1, 10))
+            sys.stdin.readline()
+            say(StateChanged(state="stopping"))
+            time.sleep(1.5)
+            finish("stopped")
         case "deaf":  # never answers
             say(steps(1, 10))
             time.sleep(60)

@@ -160,3 +160,29 @@ def test_markers_are_drawn_on_every_point(qtbot):
     for px, py in zip(x, (0.2, 0.8, 0.4), strict=True):
         row, column = round(stage.row_of(py)), round(px / 4.0 * WIDTH)
         assert (pixels[row - 1 : row + 2, column - 1 : column + 2] > 200).all()
+
+
+@pytest.mark.parametrize("count", [300, 4000, 60_000])
+def test_growing_paints_what_painting_anew_would(qtbot, count):
+    rng = np.random.default_rng(5)
+    x = np.arange(3.0 * count)
+    pyramid = MinMaxPyramid(np.cumsum(rng.normal(size=count)) * 0.01)
+    stage = Stage(qtbot, x, pyramid)
+    stage.view.setRange(QRectF(0.0, -10.0, 1.5 * count, 20.0), padding=0)
+    handle = stage.widget.winId()
+
+    def on_screen() -> np.ndarray:
+        qtbot.wait(30)
+        image = stage.widget.screen().grabWindow(handle).toImage()
+        return np.frombuffer(image.constBits(), np.uint8).copy()
+
+    on_screen()
+    for turn in range(6):
+        pyramid.extend(pyramid.values[-1] + np.cumsum(rng.normal(size=count // 10)) * 0.01)
+        if turn == 3:
+            stage.view.setRange(QRectF(0.0, -10.0, 2.0 * count, 20.0), padding=0)
+        stage.item.grow()
+        grown = on_screen()
+        assert stage.item._painted == len(pyramid)
+        stage.item.update()
+        np.testing.assert_array_equal(grown, on_screen())

@@ -98,7 +98,7 @@ def test_redraws_are_at_most_twenty_a_second(panel, bridge, tmp_path, qtbot):
     assert 1 <= len(drawn) <= 40
 
 
-def test_nothing_is_drawn_while_it_cannot_be_seen(panel, bridge, tmp_path):
+def test_nothing_is_drawn_while_it_cannot_be_seen(panel, bridge, tmp_path, qtbot):
     begin(bridge, tmp_path / "demo.runs" / FIRST)
     bridge.stepped.emit(step_metrics(1, 10))
     settle(panel)
@@ -110,7 +110,7 @@ def test_nothing_is_drawn_while_it_cannot_be_seen(panel, bridge, tmp_path):
     panel.redraw()
     assert not drawn
     panel.show()
-    assert drawn
+    qtbot.waitUntil(lambda: bool(drawn))
 
 
 def test_the_end_of_a_run_is_shown(panel, bridge, saved, tmp_path):
@@ -156,6 +156,35 @@ def test_a_failure_is_told_with_hint_details_and_node(panel, bridge, tmp_path, q
     assert label(panel, "runState") == "Failed"
     begin(bridge, tmp_path / "demo.runs" / SECOND)
     assert not panel.banner.isVisible()
+
+
+def test_reopening_a_project_shows_its_latest_run(qtbot, bridge, theme, saved):
+    store_run(saved.path, FIRST)
+    store_run(saved.path, SECOND, status="stopped", num_steps=150)
+    panel = DashboardPanel(bridge, theme, saved)
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitUntil(lambda: panel.front is not None)
+    assert panel.front.id == SECOND
+    assert label(panel, "runState") == "Stopped"
+    assert panel.confusion.evaluated == evaluated()
+
+
+def test_what_came_while_it_was_hidden_is_drawn_when_it_is_shown(panel, bridge, tmp_path, qtbot):
+    begin(bridge, tmp_path / "demo.runs" / FIRST)
+    bridge.stepped.emit(step_metrics(1, 20))
+    settle(panel)
+    panel.hide()
+    for first in range(21, 201, 20):
+        bridge.stepped.emit(step_metrics(first, 20))
+        qtbot.wait(5)
+    bridge.finished.emit(Finished(status="completed", epochs=4, seconds=2.0, weights=""))
+    bridge._set_state("idle")
+    panel.show()
+    plot = panel.curves.plots["loss"]
+    qtbot.waitUntil(lambda: plot._curves[0].main._painted == 200)
+    assert plot.view.viewRange()[0][1] >= 200
+    assert plot.legend.entries[0].value == plot._value_text(plot._curves[0].track(), 199)
 
 
 def test_missing_data_can_be_fetched_from_the_banner(qtbot, bridge, theme, tmp_path):

@@ -51,7 +51,9 @@ def main(how: str, notes: Path) -> None:
     match how:
         case "hang":
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-            notes.write_text(json.dumps({"pid": os.getpid(), "child": child.pid}))
+            notes.write_text(
+                json.dumps({"argv": sys.argv[3:], "pid": os.getpid(), "child": child.pid})
+            )
             time.sleep(60)
         case "die":
             sys.stderr.write("MemoryError: here is why\n")

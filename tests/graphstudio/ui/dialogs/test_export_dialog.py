@@ -101,6 +101,10 @@ def test_the_project_as_it_is_now_is_verified_not_the_file(make, digits, qtbot, 
     dialog = make("hang")
     dialog.set_target("keras")
     dialog.verify()
+    notes = tmp_path / "notes.json"
+    qtbot.waitUntil(lambda: notes.exists() and "child" in notes.read_text())
+    argv = json.loads(notes.read_text())["argv"]
+    assert argv[argv.index("--project-dir") + 1] == str(tmp_path)  # where relative data lies
     copy = Path(dialog._copy_dir.path()) / "digits_mlp.gsproj"
     assert loads(copy.read_text(encoding="utf-8")).document.graphs == digits.document.graphs
     dialog.reject()

@@ -1,0 +1,75 @@
+"""The runs that belong to the open project, also while it has no file of its own."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphstudio.document import format as file_format
+from graphstudio.document.format import FormatError
+from graphstudio.document.model import GraphRecord
+from graphstudio.services.runs import Run, list_runs
+from graphstudio.training import files
+from graphstudio.ui.project import Project
+
+ALIKE = 0.5
+"""Share of nodes in common from which a run counts as one of an unsaved project, edited since."""
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """What tells networks apart: nodes by id and type, and everything that gives the weights."""
+
+    nodes: frozenset[tuple[str, str]] = frozenset()
+    whole: str = ""
+
+
+def runs_of(project: Project) -> list[Run]:
+    """Runs of the project, the latest first.
+
+    Projects that were never saved share one folder of runs; of those, only runs of a network much
+    like this one count.
+    """
+    found = list_runs(project.path)
+    if project.path is not None:
+        return found
+    ours = _outline(project.document.main).nodes
+    return [run for run in found if _share(ours, _outline_of(run.path).nodes) >= ALIKE]
+
+
+def weighted_runs_of(project: Project) -> list[Run]:
+    """Runs of the project that left weights; of an unsaved one, of this very network only."""
+    found = [run for run in runs_of(project) if run.weights is not None]
+    if project.path is not None:
+        return found
+    ours = _outline(project.document.main).whole
+    return [run for run in found if _outline_of(run.path).whole == ours]
+
+
+def weights_of(project: Project) -> Path | None:
+    """Weights of the latest run of the project that left some, or None."""
+    return next((run.weights for run in weighted_runs_of(project)), None)
+
+
+def _share(ours: frozenset[tuple[str, str]], theirs: frozenset[tuple[str, str]]) -> float:
+    return len(ours & theirs) / max(1, len(ours | theirs))
+
+
+@functools.lru_cache(maxsize=1024)
+def _outline_of(run_dir: Path) -> _Outline:
+    """The network that a run trained; its copy of the project never changes."""
+    try:
+        return _outline(file_format.load(run_dir / files.PROJECT).document.main)
+    except (OSError, FormatError):
+        return _Outline()
+
+
+def _outline(graph: GraphRecord) -> _Outline:
+    nodes = sorted((n.id, n.type, n.bypass, dict(n.params)) for n in graph.nodes.values())
+    wires = sorted((w.source, w.source_port, *w.key) for w in graph.wires.values())
+    return _Outline(
+        frozenset((n.id, n.type) for n in graph.nodes.values()),
+        json.dumps([nodes, wires], sort_keys=True, default=str),
+    )
