@@ -194,6 +194,8 @@ def _file_in(folder: Path, name: str) -> Path | None:
 
 
 def _check_content(paths: list[Path], arrays: list[Bytes]) -> None:
+    import numpy as np
+
     for path, array in zip(paths, arrays, strict=True):
         if array.ndim == 3 and array.shape[1:] != (28, 28):
             raise DataError(
@@ -202,11 +204,11 @@ def _check_content(paths: list[Path], arrays: list[Bytes]) -> None:
                     {"file": path.name, "height": array.shape[1], "width": array.shape[2]},
                 )
             )
-        if array.ndim == 1 and array.size and int(array.max()) > 9:
+        if array.ndim == 1 and array.size and int(np.max(array)) > 9:
             raise DataError(
                 Message(
                     "'{file}' holds the class {found}, expected 0 to 9",
-                    {"file": path.name, "found": int(array.max())},
+                    {"file": path.name, "found": int(np.max(array))},
                 )
             )
     for images, labels in ((0, 1), (2, 3)):
