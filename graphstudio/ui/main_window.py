@@ -25,6 +25,7 @@ from graphstudio.ui.canvas.actions import CanvasAction, canvas_actions
 from graphstudio.ui.canvas.view import GraphView
 from graphstudio.ui.code.panel import CodePanel
 from graphstudio.ui.dialogs.questions import Questions
+from graphstudio.ui.find import FindBar
 from graphstudio.ui.inspector.panel import InspectorPanel
 from graphstudio.ui.menus import Menus
 from graphstudio.ui.notices import NoticeBar
@@ -106,6 +107,9 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.notices)
         column.addWidget(self._center, 1)
+        self.find = FindBar(self.files.project, self.theme, self._center)
+        self.find.node_found.connect(self.reveal)
+        self.find.closed.connect(lambda: self.canvas.setFocus())
         self.setCentralWidget(middle)
 
         self.workspace = Workspace(self, self.theme, self.settings)
@@ -179,6 +183,7 @@ class MainWindow(QMainWindow):
 
     def show_start_page(self) -> None:
         self.start_page.refresh()
+        self.find.hide()
         self._center.setCurrentWidget(self.start_page)
         self.workspace.rest(True)
         self.status.set_project_shown(False)
@@ -256,6 +261,7 @@ class MainWindow(QMainWindow):
         self.status.show_result(project.result)
         self._show_problem_count()
         self._build_run_controls(project)
+        self.find.set_project(project)
         if self.dashboard is not None:
             self.dashboard.set_project(project)
 
@@ -370,7 +376,7 @@ class MainWindow(QMainWindow):
         self.menus.fill()
         self.toolbar.setWindowTitle(tr("Tool bar"))
         views = [self.palette_panel, self.inspector, self.problems, self.code, self.canvas]
-        views += [self.start_page, self.status, self.run_controls, self.dashboard]
+        views += [self.find, self.start_page, self.status, self.run_controls, self.dashboard]
         for view in views:
             if view is not None and hasattr(view, "retranslate"):
                 view.retranslate()

@@ -30,6 +30,7 @@ EDIT_MENU = (
     "edit.cut", "edit.copy", "edit.paste", "edit.paste_wired", "edit.duplicate", SEPARATOR,
     "edit.delete", "edit.delete_heal", SEPARATOR,
     "edit.select_all", "edit.select_none", "edit.select_invert", SEPARATOR,
+    "find.node", SEPARATOR,
     "canvas.add", "canvas.rename", "canvas.parameter", "canvas.bypass", "canvas.connect",
     "canvas.frame", SEPARATOR, "canvas.layout", "canvas.layout_after",
 )  # fmt: skip

@@ -146,6 +146,10 @@ def _run(w: MainWindow) -> Iterator[Command]:
         keys=("Shift+F8",), handler=lambda: w.step_problem(-1), enabled=w.has_problems,
     )  # fmt: skip
     yield Command(
+        id="find.node", text=Message("Find in graph…"), group="find", keys=("Ctrl+F",),
+        icon="search", handler=w.find.open_bar, enabled=w.has_project,
+    )  # fmt: skip
+    yield Command(
         id="find.add_node", text=Message("Search a node to add…"), group="find",
         keys=("Ctrl+K",), icon="search", handler=w.search_node, enabled=w.has_project,
     )  # fmt: skip
