@@ -166,7 +166,7 @@ class PlotArea(pg.GraphicsView):
         self.bottom.setHeight(AXIS_HEIGHT)
         self._frame = pg.GraphicsWidget()
         layout = QGraphicsGridLayout()
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, 0, 12, 0)  # half of a number under the right end
         layout.setSpacing(0)
         layout.addItem(self.left, 0, 0)
         layout.addItem(view, 0, 1)
