@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from graphstudio.document.model import MAIN, ChangeSet, DataSpec, Document
-from graphstudio.ir import build, rules, trace, wiring
+from graphstudio.ir import build, datacheck, rules, trace, wiring
 from graphstudio.ir.datacheck import DataView
 from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ir.evaluate import NodeState, evaluate, make_spec
 from graphstudio.ir.graph import DataField, Graph
 from graphstudio.ir.result import CheckResult, NodeReport
 from graphstudio.ir.topology import Topology
+from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import Fix, InsertNode, Message, SetProducerSize
 
 Describe = Callable[[DataSpec], tuple[tuple[DataField, ...], Message | None]]
@@ -140,6 +141,11 @@ class Checker:
     def legal_sources(self, target: str, target_port: str) -> dict[tuple[str, str], Message | None]:
         """Every (node, output port) with the reason why it cannot feed this input, or None."""
         return wiring.legal_sources((target, target_port), self._topology, self._states)
+
+    def params_for(self, type_id: str) -> dict[str, Any]:
+        """Parameters that suit the data, for a new node of this type."""
+        cls = find_type(type_id)
+        return datacheck.params_from_data(cls, self._data) if cls is not None else {}
 
     def _look_at_data(self) -> DataView:
         spec = self._document.data

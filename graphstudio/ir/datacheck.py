@@ -25,6 +25,21 @@ class DataView:
         return next((f for f in self.fields if f.name == name), None)
 
 
+def params_from_data(cls: type[NodeType], data: DataView) -> dict[str, Any]:
+    """Parameters with which a new Input or Target node reads the data as they are, if known."""
+    if cls.role not in ("input", "target"):
+        return {}
+    wanted = "float32" if cls.role == "input" else "int64"
+    field = next((f for f in data.fields if f.type.dtype == wanted), None)
+    if field is None:
+        return {}
+    params: dict[str, Any] = {"field": field.name, "shape": tuple(field.type.sample_shape)}
+    if cls.role == "target" and field.type.classes is not None:
+        params["num_classes"] = field.type.classes
+    defaults = cls()
+    return {name: value for name, value in params.items() if getattr(defaults, name) != value}
+
+
 def input_problems(
     record: Node, node: NodeType, declared: TensorType, data: DataView
 ) -> tuple[Diagnostic, ...]:

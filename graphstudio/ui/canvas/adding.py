@@ -17,8 +17,8 @@ from graphstudio.ui.canvas.gestures.move import snapped
 from graphstudio.ui.canvas.gestures.place import Place
 from graphstudio.ui.canvas.hit import Hit
 from graphstudio.ui.canvas.scene import WireKey
-from graphstudio.ui.canvas.search import SearchPopup
-from graphstudio.ui.canvas.suggest import End, input_for, output_for
+from graphstudio.ui.canvas.search import UNFIT, SearchPopup
+from graphstudio.ui.canvas.suggest import End, fits, input_for, output_for
 from graphstudio.ui.palette.entries import NODE_MIME, Entry
 
 if TYPE_CHECKING:
@@ -60,18 +60,32 @@ class Adding:
         self._search.open_at(
             self._view.mapFromScene(wish.pos),
             accepts=self._accepts,
+            rank=self._rank,
             title=self._title(),
             can_wire=wish.free and bool(self._view.project.selection),
         )
 
+    def _rank(self, entry: Entry) -> int:
+        """What is wanted most comes first, what does not fit in shape last."""
+        cls = find_type(entry.type_id)
+        after, before = self._ends()
+        if cls is None or (after is not None and not fits(self._scene, after, cls)):
+            return UNFIT
+        return int(before is not None and before[1] == "target" and cls.role != "target")
+
+    def _ends(self) -> tuple[End | None, End | None]:
+        """The output that should feed the new node, and the input that it should feed."""
+        wish = self._wish
+        if wish.wire is None:
+            return wish.after, wish.before
+        source = self._scene.graph.wires[wish.wire]
+        return (source.source, source.source_port), wish.wire
+
     def _accepts(self, entry: Entry) -> bool:
-        cls, wish, scene = find_type(entry.type_id), self._wish, self._scene
+        cls, scene = find_type(entry.type_id), self._scene
         if cls is None:
             return False
-        after, before = wish.after, wish.before
-        if wish.wire is not None:
-            source = scene.graph.wires[wish.wire]
-            after, before = (source.source, source.source_port), wish.wire
+        after, before = self._ends()
         if after is not None and input_for(scene, after, cls) is None:
             return False
         return before is None or output_for(scene, before, cls) is not None

@@ -66,7 +66,8 @@ class Edits:
         connect_to: End | None = None,
     ) -> str | None:
         """Add a node, wired if asked, and select it; its id, or None if it was refused."""
-        name, changes = commands.add_node(self._doc, self._graph_id, type_id, pos)
+        params = self._project.checker.params_for(type_id)
+        name, changes = commands.add_node(self._doc, self._graph_id, type_id, pos, params=params)
         changes = list(changes)
         node_id = added(changes)[0]
         cls = find_type(type_id)

@@ -24,6 +24,8 @@ from graphstudio.ui.theme import Theme
 
 _WIDTH = 320
 _ROWS = 9
+UNFIT = 9
+"""Rank of a type that can be wired but does not fit in shape."""
 
 
 class SearchPopup(QFrame):
@@ -39,6 +41,7 @@ class SearchPopup(QFrame):
         self._theme = theme
         self._recent = recent
         self._pool: list[Entry] = []
+        self._rank: dict[str, int] = {}
         self.title = QLabel(self)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
         self.line = QLineEdit(self)
@@ -71,11 +74,16 @@ class SearchPopup(QFrame):
         pos: QPoint,
         *,
         accepts: Callable[[Entry], bool] | None = None,
+        rank: Callable[[Entry], int] | None = None,
         title: str = "",
         can_wire: bool = False,
     ) -> None:
-        """Show the box at a point of the parent, with only the entries that ``accepts`` wants."""
+        """Show the box at a point of the parent, with only the entries that ``accepts`` wants.
+
+        Without a query the lower ``rank`` stands first.
+        """
         self._pool = [e for e in entries() if accepts is None or accepts(e)]
+        self._rank = {e.type_id: rank(e) for e in self._pool} if rank is not None else {}
         self.title.setText(title)
         self.title.setVisible(bool(title))
         self.line.setPlaceholderText(tr("Add a node…"))
@@ -157,10 +165,15 @@ class SearchPopup(QFrame):
     def _fill(self) -> None:
         self.list.clear()
         query = self.line.text()
-        for entry in matching(query, self._pool, self._recent.type_ids):
+        found = matching(query, self._pool, self._recent.type_ids)
+        if not query.strip():
+            found.sort(key=lambda entry: self._rank.get(entry.type_id, 0))
+        for entry in found:
             row = QListWidgetItem(entry.label)
             row.setData(ENTRY_ROLE, entry)
-            row.setData(HINT_ROLE, entry.code or entry.category_label)
+            unfit = self._rank.get(entry.type_id) == UNFIT
+            hint = tr("another shape") if unfit else entry.code or entry.category_label
+            row.setData(HINT_ROLE, hint)
             row.setToolTip(entry.help)
             self.list.addItem(row)
         if self.list.count():

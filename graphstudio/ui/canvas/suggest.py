@@ -26,9 +26,20 @@ def input_for(scene: GraphScene, source: End, cls: type[NodeType]) -> str | None
         return wanted if wanted in names else names[0]
     if role == "target":
         return None
+    return names[0]
+
+
+def fits(scene: GraphScene, source: End, cls: type[NodeType]) -> bool:
+    """False if a new node of this type would be wrong about the shape that ``source`` gives.
+
+    It can be wired all the same: the problem that follows offers what mends it.
+    """
+    node = _default(cls)
     report = scene.result.nodes.get(source[0])
     type_ = report.output_types.get(source[1]) if report else None
-    return names[0] if type_ is None or _infers(node, type_, len(names)) else None
+    if node is None or type_ is None or cls.role in ("loss", "metric"):
+        return True
+    return _infers(node, type_, len(node.input_ports()))
 
 
 def output_for(scene: GraphScene, target: End, cls: type[NodeType]) -> str | None:

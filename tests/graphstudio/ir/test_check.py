@@ -6,6 +6,7 @@ from graphstudio.document import commands
 from graphstudio.document.changes import SetData, SetTraining
 from graphstudio.document.model import MAIN, Choice, DataSpec, Document, Node, Phase, Wire
 from graphstudio.ir.check import Checker, CheckFailed
+from graphstudio.ir.graph import DataField
 from graphstudio.nodes.types import InsertNode, SetParam, SetProducerSize, TensorType
 from tests.graphstudio.ir.drawing import Drawing, classifier, digits
 
@@ -347,3 +348,18 @@ def test_a_loss_without_target_asks_for_a_target_node():
     d.push(commands.disconnect(d.document, MAIN, [(ids["loss"], "target")]))
     (missing,) = (e for e in d.result.of_node(ids["loss"]) if e.code == "missing-input")
     assert "Target node" in str(missing.hint)
+
+
+def test_new_inputs_and_targets_suit_the_data():
+    def flowers(_spec):
+        names = TensorType(("N",), "int64", 3)
+        fields = (DataField("features", TensorType(("N", 4))), DataField("species", names))
+        return fields, None
+
+    checker = Checker(Document(data=DataSpec(source="flowers")), flowers)
+    checker.check()
+    assert checker.params_for("io.input") == {"field": "features", "shape": (4,)}
+    assert checker.params_for("io.target") == {"field": "species", "num_classes": 3}
+    assert checker.params_for("layer.dense") == {}
+    assert Drawing().checker.params_for("io.input") == {}  # the defaults suit the digits
+    assert Drawing("missing").checker.params_for("io.target") == {}

@@ -6,6 +6,8 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QApplication
 
+from graphstudio.ui.palette.delegate import HINT_ROLE
+
 CTRL, SHIFT, ALT = (
     Qt.KeyboardModifier.ControlModifier,
     Qt.KeyboardModifier.ShiftModifier,
@@ -225,7 +227,7 @@ def test_drop_on_empty_offers_what_fits_and_wires_it(hand, view, model, at):
     offered = view.search.shown()
     assert "layer.max_pool2d" in offered
     assert "io.input" not in offered
-    assert "layer.dense" not in offered, "Dense cannot take four dimensions"
+    assert offered.index("layer.dense") > offered.index("layer.max_pool2d"), "it takes no images"
     hand.type("maxpool", view.search.line)
     hand.key(Qt.Key.Key_Return, target=view.search.line)
     (new,) = model.new_nodes()
@@ -234,6 +236,22 @@ def test_drop_on_empty_offers_what_fits_and_wires_it(hand, view, model, at):
     assert model.graph.nodes[new].position[0] == pytest.approx(900, abs=20)
     model.project.undo()
     assert not model.new_nodes()
+
+
+def test_what_does_not_fit_in_shape_is_added_for_its_fix(hand, view, model, at):
+    hand.drag(at("relu", "y", output=True), QPointF(900, 100))
+    hand.type("dense", view.search.line)
+    assert view.search.list.item(0).data(HINT_ROLE) == "another shape"
+    hand.key(Qt.Key.Key_Return, target=view.search.line)
+    (new,) = model.new_nodes()
+    (problem,) = (d for d in model.project.check_now().of_node(new) if d.code == "shape")
+    assert [str(fix.title) for fix in problem.fixes] == ["Insert Flatten"]
+
+
+def test_the_target_of_a_loss_is_offered_a_target_first(hand, view, model, at):
+    model.ids["loss"] = view.edits.add("loss.cross_entropy", (900, 100))
+    hand.drag(at("loss", "target"), QPointF(560, 420))
+    assert view.search.shown()[0] == "io.target"
 
 
 def test_backward_drop_on_empty_feeds_the_input(hand, view, model, at):
