@@ -182,8 +182,8 @@ def test_what_came_while_it_was_hidden_is_drawn_when_it_is_shown(panel, bridge, 
     bridge._set_state("idle")
     panel.show()
     plot = panel.curves.plots["loss"]
+    qtbot.waitUntil(lambda: plot.view.viewRange()[0][1] >= 200)
     qtbot.waitUntil(lambda: plot._curves[0].main._painted == 200)
-    assert plot.view.viewRange()[0][1] >= 200
     assert plot.legend.entries[0].value == plot._value_text(plot._curves[0].track(), 199)
 
 
