@@ -24,7 +24,7 @@ STEPS = {
 
 
 def find_nodes(project: Project, query: str) -> list[str]:
-    """Ids of the nodes in which every word of the query occurs, in reading order.
+    """Ids of the nodes in which every word of the query occurs, row by row from the top left.
 
     Looked through are the label, the type in every language and as an id, the values of the
     parameters and the shapes of the outputs.
@@ -39,7 +39,7 @@ def find_nodes(project: Project, query: str) -> list[str]:
         text = _text_of(node, reports.get(node.id))
         if all(word in text for word in words):
             fitting.append(node)
-    return [n.id for n in sorted(fitting, key=lambda n: (*n.position, n.id))]
+    return [n.id for n in sorted(fitting, key=lambda n: (*n.position[::-1], n.id))]
 
 
 def _text_of(node: Node, report: NodeReport | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QMainWindow,
@@ -108,7 +108,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.notices)
         column.addWidget(self._center, 1)
         self.find = FindBar(self.files.project, self.theme, self._center)
-        self.find.node_found.connect(self.reveal)
+        self.find.node_found.connect(self._reveal_found)
         self.find.closed.connect(lambda: self.canvas.setFocus())
         self.setCentralWidget(middle)
 
@@ -320,6 +320,14 @@ class MainWindow(QMainWindow):
         """Select a node and bring it into view."""
         self.project.select([node_id])
         self.canvas.reveal(node_id)
+
+    def _reveal_found(self, node_id: str) -> None:
+        self.reveal(node_id)
+        body = self.canvas.graph_scene.nodes[node_id].body_rect()
+        on_screen = self.canvas.mapFromScene(body).boundingRect()
+        corner = self.canvas.viewport().mapTo(self.find.parentWidget(), QPoint())
+        if on_screen.translated(corner).intersects(self.find.geometry()):
+            self.canvas.center_on(body.center())
 
     def step_problem(self, direction: int) -> None:
         self.docks["problems"].bring_up()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtWidgets import QApplication
 
 from graphstudio import i18n
@@ -65,7 +65,7 @@ def test_hits_come_in_reading_order(digits):
     nodes = digits.project.document.main.nodes
     places = [nodes[i].position for i in find_nodes(digits.project, "n")]
     assert len(places) > 3
-    assert places == sorted(places)
+    assert places == sorted(places, key=lambda p: (p[1], p[0]))
 
 
 def test_enter_goes_through_the_hits_and_around(bar, digits, qtbot):
@@ -90,6 +90,25 @@ def test_a_hit_is_brought_into_view(bar, digits, qtbot):
     (hit,) = digits.project.selection
     body = digits.canvas.graph_scene.nodes[hit].body_rect()
     assert digits.canvas.visible_rect().contains(body)
+
+
+def test_a_hit_is_not_left_below_the_box(bar, digits, qtbot):
+    qtbot.keyClicks(bar.field, "re")
+    (hit,) = digits.project.selection
+    item, canvas = digits.canvas.graph_scene.nodes[hit], digits.canvas
+    middle = canvas.mapToScene(canvas.viewport().rect().center())
+    below = canvas.mapToScene(
+        bar.mapTo(digits, bar.rect().center()) - canvas.mapTo(digits, QPoint())
+    )
+    canvas.center_on(middle + item.body_rect().center() - below)
+    on_screen = canvas.mapFromScene(item.body_rect().center()) + canvas.mapTo(digits, QPoint())
+    assert bar.rect().translated(bar.mapTo(digits, QPoint())).contains(on_screen)
+    qtbot.keyClicks(bar.field, "lu")
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return, SHIFT)
+    assert digits.project.selection == {hit}
+    on_screen = canvas.mapFromScene(item.body_rect().center()) + canvas.mapTo(digits, QPoint())
+    assert not bar.rect().translated(bar.mapTo(digits, QPoint())).contains(on_screen)
 
 
 def test_esc_closes_and_gives_the_keyboard_back(bar, digits, qtbot):
