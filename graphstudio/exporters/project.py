@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from graphstudio.exporters.base import Emission
+from graphstudio.exporters.judging import loss_weights
 from graphstudio.exporters.values import Feed
 from graphstudio.exporters.writer import WIDTH, Bracket, Tree, Writer, literal
 from graphstudio.ir.graph import Graph
@@ -327,6 +328,17 @@ def snippets_module(files: Files, name: str, docstring: str, snippets: Iterable[
 
 
 def frozen_nodes(graph: Graph) -> tuple[str, ...]:
-    """Names of the nodes with weights that do not move."""
-    frozen = set(graph.training.phases[0].frozen)
-    return tuple(n.name for n in graph.nodes if n.id in frozen)
+    """Names of the nodes with weights that do not move: frozen ones, and those no loss depends on.
+
+    The latter have no gradient. Left to an optimizer, weight decay would move them all the same,
+    and Keras would warn of them.
+    """
+    moved: set[str] = set()
+    waiting = list(loss_weights(graph))
+    while waiting:
+        node = waiting.pop()
+        if node not in moved:
+            moved.add(node)
+            waiting += [s.node for s in graph.by_id[node].inputs if s is not None]
+    moved -= set(graph.training.phases[0].frozen)
+    return tuple(n.name for n in graph.nodes if n.id not in moved)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine import checkpoint
 from graphstudio import data
 from graphstudio.compiler.lower import compile_graph
 from graphstudio.document.model import Choice, Phase, Training
@@ -84,6 +85,57 @@ def test_the_script_trains_evaluates_and_saves_without_a_warning(
     assert trained["accuracy"] > 0.7
     assert numbers(report["again"]) == pytest.approx(trained, abs=2e-4)
     assert report["gap"] < 1e-6
+
+
+@pytest.mark.parametrize(
+    "target", [pytest.param(t, marks=MARKS.get(t, pytest.mark.tensorflow)) for t in TARGETS]
+)
+def test_layers_that_no_driving_loss_reaches_stay_as_they_are_without_a_warning(
+    target: str, graphs: Any, tmp_path: Path
+) -> None:
+    module = {"pytorch": "torch"}.get(target, target)
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not installed")
+    rows = [
+        ("image", "io.input", {}, []),
+        ("flat", "shape.flatten", {}, ["image"]),
+        ("body", "layer.dense", {"units": 6}, ["flat"]),
+        ("out", "layer.dense", {"units": 10}, ["body"]),
+        ("shown", "layer.dense", {"units": 3}, ["body"]),
+        ("norm", "layer.batch_norm", {}, ["shown"]),
+        ("seen", "layer.dense", {"units": 10}, ["body"]),
+        ("label", "io.target", {}, []),
+        ("cost", "loss.cross_entropy", {}, ["out", "label"]),
+        ("watched", "loss.cross_entropy", {}, ["seen", "label"]),
+    ]
+    options = {"learning_rate": 0.05, "weight_decay": 0.1}
+    phase = Phase(losses={"cost": 1.0}, optimizer=Choice(kind="sgd", params=options), epochs=1)
+    graph = freeze(graphs.document(rows, Training(phases=(phase,), batch_size=128)))
+    weights = {k: np.asarray(v) for k, v in new_weights(graph).items()}
+    write_folder(preview(graph, target).files, weights, tmp_path / "export")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "error"),
+            *("-W", "ignore:__array__ implementation:DeprecationWarning"),
+            *("train.py", "--weights", "weights.safetensors"),
+        ],
+        cwd=tmp_path / "export",
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert "Warning" not in done.stderr
+    trained, _ = checkpoint.load(tmp_path / "export" / "trained" / "weights.safetensors")
+    plan = compile_graph(graph)
+    plan.load_state_dict(weights)
+    split = data.load(graph.data).train
+    plan.train_step({k: np.asarray(v)[:128] for k, v in split.items()})
+    kept = {k for k in plan.parameters if np.array_equal(plan.parameters[k], weights[k])}
+    assert kept == {k for k in plan.parameters if k.split(".")[0] in ("shown", "norm", "seen")}
+    for name in plan.parameters:
+        assert np.array_equal(trained[name], weights[name]) == (name in kept), name
 
 
 def numbers(text: str) -> dict[str, float]:
