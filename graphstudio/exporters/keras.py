@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ from graphstudio.exporters.readme import readme
 from graphstudio.exporters.values import ExportError, Layer, Problem, Statement, Stored, Value
 from graphstudio.exporters.writer import Bracket, Tree, Writer, call, literal
 from graphstudio.ir.graph import Graph, IRNode
-from graphstudio.nodes.emit import Code, Emitted, Snippet
+from graphstudio.nodes.emit import Code, Emitted, Layout, Snippet
 from graphstudio.nodes.types import Message
 
 _SCALED = """
@@ -63,6 +64,9 @@ _INITS: Mapping[str, str | Snippet] = {
 }
 
 
+_CROSS_ENTROPY = "loss.cross_entropy"
+
+
 class KerasEmission(Emission):
     """Layers are made where they are applied."""
 
@@ -75,6 +79,9 @@ class KerasEmission(Emission):
     physical_images = True
     snippet_module = "losses"
 
+    _REMEMBERS: ClassVar[frozenset[str]] = frozenset({"act.softmax", "act.sigmoid"})
+    _HANDS_ON: ClassVar[frozenset[str]] = frozenset({"layer.dropout"})
+
     def __init__(self, graph: Graph, ordered: frozenset[str] = frozenset()) -> None:
         super().__init__(graph, ordered)
         self.initialisers: dict[str, Snippet] = {}
@@ -86,6 +93,34 @@ class KerasEmission(Emission):
     def transposed(self, x: Value, axes: tuple[int, ...]) -> Value:
         order = tuple(a for a in axes if a != 0)
         return self.layer("layers.Permute", order, suffix="permute")(x)
+
+    def _as_output(self, node: IRNode, value: Value) -> Value:
+        """The value as the model returns it, as something of its own where a loss needs that.
+
+        What ``keras.activations.softmax`` and ``sigmoid`` return remembers the scores that they
+        were given, and Keras's cross-entropies take those in its stead, whatever ``from_logits``
+        says. So what is computed from it, be it the same numbers, must take its place.
+        """
+        output = super()._as_output(node, value)
+        weights = loss_weights(self.graph)
+        judges = (c for c in self.graph.consumers[node.id] if c.id in weights)
+        if output.key != value.key or not any(c.spec.type_id == _CROSS_ENTROPY for c in judges):
+            return output
+        origin = node
+        while origin.spec.type_id in self._HANDS_ON and origin.inputs[0] is not None:
+            origin = self.graph.by_id[origin.inputs[0].node]
+        if origin.spec.type_id not in self._REMEMBERS:
+            return output
+        scores = self.layer("layers.Rescaling", 1.0, suffix="scores")(output)
+        return dataclasses.replace(scores, type=output.type, layout=output.layout)
+
+    def _laid_out(self, x: Emitted, layout: Layout) -> Value:
+        # Losses read what the model returns: it must turn the axes, the losses cannot.
+        section, self._section = self._section, self.model
+        try:
+            return super()._laid_out(x, layout)
+        finally:
+            self._section = section
 
     def layer_options(self, name: str, inits: Sequence[tuple[str, Stored]]) -> Mapping[str, Any]:
         options: dict[str, Any] = {}
@@ -105,6 +140,8 @@ class Output:
 
     name: str
     prediction: IRNode
+    value: Value
+    """The prediction as the losses and metrics want its axes."""
     target: IRNode | None = None
     loss: IRNode | None = None
     metrics: list[IRNode] = field(default_factory=list)
@@ -113,12 +150,18 @@ class Output:
 def outputs_of(e: KerasEmission) -> list[Output]:
     """The model's outputs, one for each pair of prediction and target, at most one loss each.
 
+    Where class ids want the axes of a prediction in another order than values do, each gets its own
+    output as well.
+
     Raises
     ------
     ExportError
         If a loss compares with something that is not a field of the data.
     """
-    found = [Output(e.graph.by_id[i].name, e.graph.by_id[i]) for i in e.outputs]
+    found = [Output(e.graph.by_id[i].name, e.graph.by_id[i], v) for i, v in e.outputs.items()]
+    read = {s.node.id: s.reads[-1] for s in e.judges.statements if s.layer is not None}
+    given = (*(s.value for s in e.model.statements), *e.values.values(), *e.outputs.values())
+    values = {v.key: v for v in given}
     problems: list[Problem] = []
     fields = {f.node.id for f in e.feeds}
     driving = loss_weights(e.graph)
@@ -138,18 +181,20 @@ def outputs_of(e: KerasEmission) -> list[Output]:
             continue
         wanted = e.graph.by_id[target]
         loss = node.role == "loss"
+        value = values[read[node.id]]
         place = next(
             (
                 o
                 for o in found
                 if o.prediction.id == prediction
+                and o.value.key == value.key
                 and o.target in (None, wanted)
                 and not (loss and o.loss is not None)
             ),
             None,
         )
         if place is None:
-            place = Output(e.unique(f"{node.name}_output"), e.graph.by_id[prediction])
+            place = Output(e.unique(f"{node.name}_output"), e.graph.by_id[prediction], value)
             found.append(place)
         place.target = wanted
         if loss:
@@ -220,10 +265,11 @@ def _is_chain(e: KerasEmission, outputs: list[Output]) -> bool:
         return False
     before = e.values[e.model_inputs[0].id].key
     for s in e.model.statements:
-        if s.layer is None or s.reads != (before,):
+        # One value may be read twice, as in x + x, which no Sequential can say.
+        if s.layer is None or s.reads != (before,) or len(s.node.inputs) != 1:
             return False
         before = s.value.key
-    return next(iter(e.outputs.values())).key == before and bool(e.model.statements)
+    return outputs[0].value.key == before and bool(e.model.statements)
 
 
 def _sequential(w: Writer, e: KerasEmission, name: str) -> None:
@@ -243,7 +289,7 @@ def _sequential(w: Writer, e: KerasEmission, name: str) -> None:
 
 def _functional(w: Writer, e: KerasEmission, name: str, outputs: list[Output]) -> None:
     given = {e.values[n.id].key: n.name for n in e.model_inputs}
-    results = [e.outputs[o.prediction.id].key for o in outputs]
+    results = [o.value.key for o in outputs]
     names = named_values(e.model, given, results, e.unique)
     inputs = _inputs(e)
     for node, tree in inputs:

@@ -80,6 +80,7 @@ class MSE(JudgeNode):
         return e.call("tf.reduce_mean", e.call("tf.math.squared_difference", prediction, target))
 
     def emit_keras(self, e: Emitter, prediction: Emitted, target: Emitted) -> Emitted:
+        prediction, target = e.aligned(prediction, target)
         return e.layer("keras.losses.MeanSquaredError")(target, prediction)
 
 

@@ -129,7 +129,104 @@ def reserved(graphs: Any) -> Graph:
     return graphs.graph(rows, training("sgd", learning_rate=0.05))
 
 
-VARIANTS = {f.__name__: f for f in (adam, momentum, autoencoder, residual, flattened, reserved)}
+def chances(graphs: Any) -> Graph:
+    """A cross-entropy of what is no logits: a Softmax, with a Dropout behind it."""
+    return graphs.chain(
+        ("flat", "shape.flatten", {}),
+        ("dense", "layer.dense", {"units": 10}),
+        ("soft", "act.softmax", {}),
+        ("noise", "layer.dropout", {}),
+        training=training("sgd", learning_rate=0.5),
+    )
+
+
+def smoothed_chances(graphs: Any) -> Graph:
+    """A Softmax, its numbers' Softmax and a Sigmoid, each before a smoothed or plain loss."""
+    rows = [
+        ("image", "io.input", {}, []),
+        ("flat", "shape.flatten", {}, ["image"]),
+        ("dense", "layer.dense", {"units": 10}, ["flat"]),
+        ("soft", "act.softmax", {}, ["dense"]),
+        ("softer", "act.softmax", {}, ["soft"]),
+        ("between", "act.sigmoid", {}, ["dense"]),
+        ("label", "io.target", {}, []),
+        ("one", "loss.cross_entropy", {"label_smoothing": 0.1}, ["soft", "label"]),
+        ("two", "loss.cross_entropy", {}, ["soft", "label"]),
+        ("three", "loss.cross_entropy", {"label_smoothing": 0.2}, ["between", "label"]),
+        ("four", "loss.cross_entropy", {}, ["softer", "label"]),
+        ("hits", "metric.accuracy", {}, ["soft", "label"]),
+    ]
+    return graphs.graph(rows, training("sgd", learning_rate=0.5))
+
+
+def soft_pixels(graphs: Any) -> Graph:
+    """A Softmax over the channels of an image, before a loss a pixel."""
+    rows = [
+        ("image", "io.input", {}, []),
+        ("conv", "layer.conv2d", {"filters": 3}, ["image"]),
+        ("soft", "act.softmax", {"axis": "channels"}, ["conv"]),
+        ("label", "io.target", {"num_classes": 3, "shape": [8, 8]}, []),
+        ("cost", "loss.cross_entropy", {}, ["soft", "label"]),
+    ]
+    return graphs.graph(rows, training("sgd", learning_rate=0.5))
+
+
+def two_orders(graphs: Any) -> Graph:
+    """One prediction (N, C, T) whose classes and values want its axes in different orders.
+
+    C is T, so that nothing would complain of the wrong order.
+    """
+    rows = [
+        ("x", "io.input", {"shape": [4, 5]}, []),
+        ("dense", "layer.dense", {"units": 4}, ["x"]),
+        ("label", "io.target", {"num_classes": 4, "shape": [4]}, []),
+        ("wanted", "io.target", {"kind": "values", "field": "wanted", "shape": [4, 4]}, []),
+        ("classes", "loss.cross_entropy", {}, ["dense", "label"]),
+        ("values", "loss.mse", {}, ["dense", "wanted"]),
+        ("hits", "metric.accuracy", {}, ["dense", "label"]),
+    ]
+    return graphs.graph(rows, training("sgd", learning_rate=0.1))
+
+
+def doubled(graphs: Any) -> Graph:
+    """One value in both places of every merge."""
+    rows = [
+        ("image", "io.input", {}, []),
+        ("flat", "shape.flatten", {}, ["image"]),
+        ("dense", "layer.dense", {"units": 5}, ["flat"]),
+        ("sum", "merge.add", {}, ["dense", "dense"]),
+        ("square", "merge.multiply", {}, ["sum", "sum"]),
+        ("both", "merge.concatenate", {}, ["square", "square"]),
+        ("label", "io.target", {}, []),
+        ("cost", "loss.cross_entropy", {}, ["both", "label"]),
+    ]
+    return graphs.graph(rows, training("sgd", learning_rate=0.01))
+
+
+def unreached(graphs: Any) -> Graph:
+    """A head that no loss compares with anything, and one whose loss is only watched."""
+    rows = [
+        ("image", "io.input", {}, []),
+        ("flat", "shape.flatten", {}, ["image"]),
+        ("body", "layer.dense", {"units": 6}, ["flat"]),
+        ("out", "layer.dense", {"units": 10}, ["body"]),
+        ("shown", "layer.dense", {"units": 3}, ["body"]),
+        ("norm", "layer.batch_norm", {}, ["shown"]),
+        ("seen", "layer.dense", {"units": 10}, ["body"]),
+        ("label", "io.target", {}, []),
+        ("cost", "loss.cross_entropy", {}, ["out", "label"]),
+        ("watched", "loss.cross_entropy", {}, ["seen", "label"]),
+    ]
+    phase = Phase(
+        losses={"cost": 1.0},
+        optimizer=Choice(kind="adam", params={"learning_rate": 0.01, "weight_decay": 0.1}),
+    )
+    return graphs.graph(rows, Training(phases=(phase,), batch_size=BATCH))
+
+
+PLAIN = (adam, momentum, autoencoder, residual, flattened, reserved)
+ODD = (chances, smoothed_chances, soft_pixels, two_orders, doubled, unreached)
+VARIANTS = {f.__name__: f for f in (*PLAIN, *ODD)}
 
 
 def samples_of(graph: Graph) -> dict[str, Any]:
