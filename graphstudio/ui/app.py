@@ -120,7 +120,16 @@ def offer_recovery(window: MainWindow) -> None:
     """Ask about every piece of work that was left behind; at most one can be opened."""
     from graphstudio.ui.recovery import left_behind
 
-    for found in left_behind():
+    def set_aside(file: Path) -> None:
+        window.notices.show_notice(
+            "warning",
+            tr(
+                "Unsaved work of an earlier session cannot be read. It is kept in '{path}'.",
+                path=str(file),
+            ),
+        )
+
+    for found in left_behind(set_aside):
         when = datetime.datetime.fromtimestamp(found.time).strftime("%Y-%m-%d %H:%M")
         match window.questions.recover(found.name, when):
             case "recover":

@@ -13,6 +13,7 @@ from graphstudio.i18n import LANGUAGES, language, render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services.projects import examples
 from graphstudio.ui.start_page import EXAMPLES
+from graphstudio.ui.style import plain_tip
 from graphstudio.ui.workspace import DOCKS
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Menus(QObject):
         paths = [p for p in w.settings.recent if Path(p).is_file()]
         for path in paths:
             action = self.recent.addAction(Path(path).stem.replace("&", "&&"))
-            action.setToolTip(path)
+            action.setToolTip(plain_tip(path))
             action.triggered.connect(lambda _=False, p=path: w.files.open(Path(p)))
         if not paths:
             self.recent.addAction(tr("Nothing yet")).setEnabled(False)

@@ -10,6 +10,7 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,8 +134,12 @@ class Recovered:
         _lock_path(self.file).unlink(missing_ok=True)
 
 
-def left_behind() -> list[Recovered]:
-    """Copies that nobody owns any more and that differ from their files, the newest first."""
+def left_behind(set_aside: Callable[[Path], object] = lambda _file: None) -> list[Recovered]:
+    """Copies that nobody owns any more and that differ from their files, the newest first.
+
+    A copy is deleted only if its file has it all. One that makes no sense to this version is
+    renamed, and ``set_aside`` told where it is; one that the disk does not give waits where it is.
+    """
     found = []
     for file in recovery_dir().glob("*.json"):
         lock = _lock_of(file)
@@ -142,26 +147,39 @@ def left_behind() -> list[Recovered]:
             continue  # a window that is open now
         try:
             recovered = _read(file)
+        except OSError as error:
+            log.warning("the recovery copy %s cannot be read: %s", file, error)
+            continue
+        except (ValueError, KeyError, TypeError, FormatError) as error:
+            log.warning("the recovery copy %s cannot be used: %s", file, error)
+            _set_aside(file, set_aside)
+            continue
         finally:
             lock.unlock()
-        if recovered is None or _is_saved(recovered):
+        if _is_saved(recovered):
             file.unlink(missing_ok=True)
         else:
             found.append(recovered)
     return sorted(found, key=lambda r: -r.time)
 
 
-def _read(file: Path) -> Recovered | None:
+def _read(file: Path) -> Recovered:
+    record = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(record["document"], str):
+        raise TypeError("the document is no text")
+    document = file_format.loads(record["document"]).document
+    path = Path(record["path"]) if record["path"] else None
+    return Recovered(file, path, float(record["time"]), document)
+
+
+def _set_aside(file: Path, tell: Callable[[Path], object]) -> None:
+    kept = file.with_suffix(".broken")
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(record["document"], str):
-            raise TypeError("the document is no text")
-        document = file_format.loads(record["document"]).document
-        path = Path(record["path"]) if record["path"] else None
-        return Recovered(file, path, float(record["time"]), document)
-    except (OSError, ValueError, KeyError, TypeError, FormatError) as error:
-        log.warning("the recovery copy %s cannot be used: %s", file, error)
-        return None
+        file.replace(kept)
+    except OSError as error:
+        log.warning("the recovery copy %s cannot be renamed: %s", file, error)
+        kept = file
+    tell(kept)
 
 
 def _is_saved(recovered: Recovered) -> bool:

@@ -22,7 +22,7 @@ from graphstudio.nodes.types import Message
 from graphstudio.services.projects import examples
 from graphstudio.ui.icons import icon, pixmap
 from graphstudio.ui.settings import Settings
-from graphstudio.ui.style import set_role
+from graphstudio.ui.style import plain_tip, set_role
 from graphstudio.ui.theme import Theme
 
 MAX_RECENT = 6
@@ -158,7 +158,7 @@ class StartPage(QScrollArea):
         button = QPushButton(path.stem)
         button.setObjectName(f"recent_{path.stem}")
         set_role(button, "link")
-        button.setToolTip(str(path))
+        button.setToolTip(plain_tip(str(path)))
         button.clicked.connect(lambda: self.path_chosen.emit(str(path)))
         folder = QLabel(_short(path.parent))
         folder.setTextFormat(Qt.TextFormat.PlainText)

@@ -7,6 +7,7 @@ platform's dark mode is not told to Qt everywhere. The style sheet carries form,
 from __future__ import annotations
 
 import functools
+import html
 import string
 import tempfile
 from pathlib import Path
@@ -224,3 +225,8 @@ def set_property(widget: QWidget, name: str, value: object) -> None:
         if widget.testAttribute(Qt.WidgetAttribute.WA_WState_Polished):
             widget.style().unpolish(widget)
             widget.style().polish(widget)
+
+
+def plain_tip(text: str) -> str:
+    """Text for a tool tip that shows as it is: Qt takes what looks like a tag for markup."""
+    return f"<qt>{html.escape(text)}</qt>" if "<" in text else text

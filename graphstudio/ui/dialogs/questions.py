@@ -92,14 +92,33 @@ class Questions:
         return Path(name) if name else None
 
     def save_path(self, suggested: Path) -> Path | None:
-        """Where to save a project."""
-        name, _ = QFileDialog.getSaveFileName(
-            self._parent, tr("Save project"), str(suggested), _filter()
+        """Where to save a project. A file that is there already is replaced only if so wished."""
+        while True:
+            name, _ = QFileDialog.getSaveFileName(
+                self._parent, tr("Save project"), str(suggested), _filter()
+            )
+            if not name:
+                return None
+            path = Path(name)
+            if path.suffix.lower() == SUFFIX:
+                return path  # the dialog has asked
+            suggested = path.with_name(path.name + SUFFIX)
+            if not suggested.exists() or self.replace(suggested.name):
+                return suggested
+
+    def replace(self, name: str) -> bool:
+        """Whether a file of this name may be replaced."""
+        box = self._box(
+            "replaceQuestion",
+            tr("'{name}' exists already. Replace it?", name=name),
+            tr("What the file holds now is lost then."),
         )
-        if not name:
-            return None
-        path = Path(name)
-        return path if path.suffix else path.with_suffix(SUFFIX)
+        replace = _button(box, "replace", tr("Replace"), ROLE.DestructiveRole)
+        keep = _button(box, "cancel", tr("Cancel"), ROLE.RejectRole)
+        set_role(replace, "danger")
+        box.setDefaultButton(keep)
+        box.exec()
+        return box.clickedButton() is replace
 
     def show_problems(self, title: str, problems: Sequence[Message]) -> None:
         """List what is wrong with a file."""

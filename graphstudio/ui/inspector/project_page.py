@@ -23,7 +23,7 @@ from graphstudio.ui.inspector.form import Form
 from graphstudio.ui.inspector.section import Section
 from graphstudio.ui.project import Project
 from graphstudio.ui.quantities import data_size, exact, flops
-from graphstudio.ui.style import set_role
+from graphstudio.ui.style import plain_tip, set_role
 from graphstudio.ui.theme import Theme
 
 FETCHABLE = ("mnist",)
@@ -219,7 +219,7 @@ class ProjectPage(QWidget):
                 "The files are not on this computer yet: download them, or choose their folder."
             )
         self._data_problem.setText(text)
-        self._data_problem.setToolTip("\n".join(details))
+        self._data_problem.setToolTip(plain_tip("\n".join(details)))
         self._data_problem.setVisible(bool(text))
         self.browse_button.setVisible(has_folder)
         self.download_button.setVisible(fetchable)

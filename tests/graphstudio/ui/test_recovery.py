@@ -96,11 +96,33 @@ def test_nothing_is_offered_if_the_file_has_it_all(tmp_path):
     assert list(recovery.recovery_dir().glob("*.json")) == []
 
 
-def test_a_damaged_copy_is_no_obstacle():
+def test_a_copy_that_makes_no_sense_is_kept_aside():
     folder = recovery.recovery_dir()
     folder.mkdir(parents=True)
     (folder / "abc.json").write_text('{"document": 3}')
-    assert left_behind() == []
+    told = []
+    assert left_behind(told.append) == []
+    assert told == [folder / "abc.broken"]
+    assert told[0].read_text() == '{"document": 3}'
+    assert left_behind(told.append) == []
+    assert len(told) == 1
+
+
+def test_a_copy_that_cannot_be_read_waits_where_it_is():
+    folder = recovery.recovery_dir()
+    (folder / "abc.json").mkdir(parents=True)  # reading it is an OSError for every user
+    told = []
+    assert left_behind(told.append) == []
+    assert (folder / "abc.json").exists()
+    assert told == []
+
+
+def test_the_user_is_told_where_unreadable_work_is_kept(window):
+    folder = recovery.recovery_dir()
+    folder.mkdir(parents=True)
+    (folder / "abc.json").write_text("{")
+    offer_recovery(window)
+    assert str(folder / "abc.broken") in window.notices.shown[-1].text
 
 
 def test_a_full_disk_is_told_once(edited, project, monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QCoreApplication
-from PySide6.QtGui import QFontMetrics, QPalette
+from PySide6.QtGui import QFontMetrics, QPalette, QTextDocument
 from PySide6.QtWidgets import QApplication
 
 from graphstudio import i18n
@@ -100,3 +100,10 @@ def test_every_chinese_character_of_the_windows_has_a_glyph(qapp):
     if len(missing) > 500:
         pytest.skip("no Chinese font is installed here")
     assert not missing
+
+
+def test_a_tool_tip_with_something_like_a_tag_shows_it():
+    assert style.plain_tip("/a/b & c") == "/a/b & c"
+    tip = QTextDocument()
+    tip.setHtml(style.plain_tip("/a/<b>x</b>"))
+    assert tip.toPlainText() == "/a/<b>x</b>"

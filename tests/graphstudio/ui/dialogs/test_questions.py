@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from graphstudio.nodes.types import Message
 from graphstudio.ui.dialogs.questions import ProblemList, Questions
@@ -64,3 +64,23 @@ def test_problems_are_listed_as_plain_text(qtbot, theme):
     dialog = ProblemList("'x' cannot be opened", problems, theme)
     qtbot.addWidget(dialog)
     assert dialog.list.toPlainText().splitlines() == ["•  <b>a</b> is missing", "•  second"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "saved"), [("foo", "foo.gsproj"), ("v1.2", "v1.2.gsproj"), ("a.gsproj", "a.gsproj")]
+)
+def test_a_name_gets_the_ending_of_projects(questions, tmp_path, monkeypatch, typed, saved):
+    name = str(tmp_path / typed)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (name, ""))
+    assert questions.save_path(tmp_path / "x.gsproj") == tmp_path / saved
+
+
+@pytest.mark.parametrize(("press", "result"), [("Replace", "foo.gsproj"), ("Esc", None)])
+def test_a_file_the_dialog_did_not_ask_about_is_not_just_replaced(
+    questions, qtbot, tmp_path, monkeypatch, press, result
+):
+    (tmp_path / "foo.gsproj").write_text("mine")
+    names = iter([str(tmp_path / "foo"), ""])
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (next(names), ""))
+    got = answer(qtbot, lambda: questions.save_path(tmp_path / "x.gsproj"), press)
+    assert got == (tmp_path / result if result else None)
