@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +87,8 @@ def export_project(
     """Write the folder of one target; all of it, or nothing.
 
     A folder that an earlier export made is replaced, and what else lies in it (trained weights,
-    say) is kept. Files that were edited since are not overwritten.
+    say) is kept. It is refused where files were edited since, or where one of the user's own has a
+    name that the export wants.
 
     Parameters
     ----------
@@ -101,7 +102,8 @@ def export_project(
     CheckFailed, ExportError, DataError
         If the project has errors, or the target cannot express it.
     ExportRefusedError
-        If the folder is not ours, its files were edited, or the weights belong to another model.
+        If the folder is not ours, files of the user's would be lost, or the weights belong to
+        another model.
     OSError
         If the disk is full or the folder cannot be written.
     """
@@ -185,7 +187,7 @@ def write_folder(files: Mapping[str, str], arrays: Arrays, out_dir: Path) -> Non
     """
     from engine import checkpoint
 
-    kept = _kept(out_dir)
+    kept = _kept(out_dir, {*files, WEIGHTS, MANIFEST})
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=out_dir.parent, prefix=f".{out_dir.name}."))
     try:
@@ -200,10 +202,15 @@ def write_folder(files: Mapping[str, str], arrays: Arrays, out_dir: Path) -> Non
         fresh.chmod(0o777 & ~umask)
         _swap(fresh, out_dir, kept)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        # What is ours, one by one: whatever went wrong, no file of the user's goes with it.
+        for name in (*files, WEIGHTS, MANIFEST):
+            with contextlib.suppress(OSError):
+                (fresh / name).unlink()
+        with contextlib.suppress(OSError):
+            fresh.rmdir()
 
 
-def _kept(out_dir: Path) -> list[str]:
+def _kept(out_dir: Path, wanted: Iterable[str]) -> list[str]:
     """Names in an existing folder that are not ours and stay; refuses what would be lost."""
     if not os.path.lexists(out_dir):
         return []
@@ -220,13 +227,22 @@ def _kept(out_dir: Path) -> list[str]:
         raise ExportRefusedError(message, elsewhere)
     for name, digest in ours.items():
         path = out_dir / name
-        if path.is_file() and _sha256(path) != digest:
+        if os.path.lexists(path) and not (path.is_file() and _sha256(path) == digest):
             message = Message(
                 "'{file}' in '{folder}' was changed after the last export and would be lost",
                 {**where, "file": name},
             )
             raise ExportRefusedError(message, elsewhere)
-    return [n for n in present if n not in ours and n != MANIFEST and n != "__pycache__"]
+    kept = [n for n in present if n not in ours and n != MANIFEST and n != "__pycache__"]
+    taken = {n.casefold() for n in wanted}  # some file systems take Losses.py for losses.py
+    for name in kept:
+        if name.casefold() in taken:
+            message = Message(
+                "'{file}' in '{folder}' is not from an export, and this one would take its name",
+                {**where, "file": name},
+            )
+            raise ExportRefusedError(message, Message("Rename it, or export to another folder."))
+    return kept
 
 
 def _manifest(folder: Path) -> dict[str, str] | None:
@@ -248,14 +264,18 @@ def _swap(fresh: Path, out_dir: Path, kept: list[str]) -> None:
     old = Path(tempfile.mkdtemp(dir=out_dir.parent, prefix=f".{out_dir.name}.old."))
     old.rmdir()
     out_dir.rename(old)
+    moved: list[str] = []
     try:
+        # Into the new folder while it has no name yet: if one cannot be moved, all go back.
+        for name in kept:
+            (old / name).rename(fresh / name)
+            moved.append(name)
         fresh.rename(out_dir)
-    except OSError:
+    except BaseException:
+        for name in moved:
+            (fresh / name).rename(old / name)
         old.rename(out_dir)
         raise
-    for name in kept:
-        with contextlib.suppress(FileExistsError):
-            (old / name).rename(out_dir / name)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -120,6 +120,71 @@ def test_a_file_that_was_edited_is_not_overwritten(document: Document, tmp_path:
     assert (out / "train.py").read_text() == edited
 
 
+@pytest.mark.parametrize("name", ["layers.py", "optimizers.py", "Layers.PY"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_file_of_the_users_whose_name_an_export_wants_stays_and_is_named(
+    kind: str, name: str, document: Document, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    export_project(document, "pytorch", out)  # has neither of these modules
+    if kind == "file":
+        (out / name).write_text("mine")
+    else:
+        (out / name).mkdir()
+        (out / name / "__init__.py").write_text("mine")
+    (out / "trained").mkdir()
+    before = sorted(p.relative_to(out) for p in out.rglob("*"))
+    with pytest.raises(ExportRefusedError, match=rf"'{name}' .* would take its name") as refused:
+        export_project(document, "tensorflow", out)
+    assert refused.value.hint is not None
+    assert sorted(p.relative_to(out) for p in out.rglob("*")) == before
+    own = out / name if kind == "file" else out / name / "__init__.py"
+    assert own.read_text() == "mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    export_project(document, "pytorch", out)  # which does not want the name
+    assert own.read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_an_exported_file_is_the_users(
+    document: Document, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    export_project(document, "pytorch", out)
+    (out / "train.py").unlink()
+    (out / "train.py").mkdir()
+    (out / "train.py" / "mine.txt").write_text("mine")
+    with pytest.raises(ExportRefusedError, match=r"'train\.py' .* was changed"):
+        export_project(document, "pytorch", out)
+    assert (out / "train.py" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("failing", ["notes.txt", "zeta", "the folder"])
+def test_the_users_files_go_back_if_the_swap_fails_half_way(
+    failing: str, document: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    export_project(document, "pytorch", out)
+    (out / "a.txt").write_text("mine")
+    (out / "notes.txt").write_text("mine too")
+    (out / "zeta").mkdir()
+    (out / "zeta" / "weights.safetensors").write_text("hours of work")
+    before = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    rename = Path.rename
+
+    def once(self: Path, target: Path) -> Path:
+        whole = failing == "the folder" and Path(target) == out and "old" not in self.name
+        if whole or (self.name == failing and ".out.old." in str(self)):
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", once)
+    with pytest.raises(OSError, match="Input/output"):
+        export_project(document, "keras", out)
+    monkeypatch.undo()
+    assert {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("body", ["", "[]", '{"files": 3}', '{"files": {"../../x": "y"}}'])
 def test_a_damaged_manifest_makes_a_folder_foreign_or_harmless(
     body: str, document: Document, tmp_path: Path
