@@ -19,6 +19,7 @@ from graphstudio import i18n
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services.projects import SUFFIX, OpenedProject
+from graphstudio.training.messages import Failed
 from graphstudio.ui import style
 from graphstudio.ui.actions import ActionRegistry
 from graphstudio.ui.canvas.actions import CanvasAction, canvas_actions
@@ -29,6 +30,7 @@ from graphstudio.ui.find import FindBar
 from graphstudio.ui.inspector.panel import InspectorPanel
 from graphstudio.ui.menus import Menus
 from graphstudio.ui.notices import NoticeBar
+from graphstudio.ui.palette.entries import RecentTypes
 from graphstudio.ui.palette.panel import PalettePanel
 from graphstudio.ui.problems import ProblemsPanel
 from graphstudio.ui.project import Project
@@ -114,7 +116,9 @@ class MainWindow(QMainWindow):
 
         self.workspace = Workspace(self, self.theme, self.settings)
         self.docks = self.workspace.docks
-        self.palette_panel = PalettePanel(self.theme)
+        self._recent_types = RecentTypes(self.settings.recent_types)
+        self._recent_types.changed.connect(self._keep_recent_types)
+        self.palette_panel = PalettePanel(self.theme, self._recent_types)
         self.docks["palette"].set_panel(self.palette_panel)
         self.status = StatusBar(self.theme)
         self.setStatusBar(self.status)
@@ -222,7 +226,7 @@ class MainWindow(QMainWindow):
     def _build_views(self, project: Project) -> None:
         """Make the views of a project; those of the last one go."""
         old = self._center.widget(1)
-        self.canvas = GraphView(project, self.theme)
+        self.canvas = GraphView(project, self.theme, recent=self._recent_types)
         self.canvas.setAccessibleName(tr("Canvas"))
         self._table = {a.id: a for a in canvas_actions(self.canvas)}
         self._center.addWidget(self.canvas)
@@ -349,6 +353,19 @@ class MainWindow(QMainWindow):
         self.docks["training"].bring_up()
         self.run_controls.train()
 
+    def _watch_run(self, _run_dir: str) -> None:
+        """A run is seen, whichever button or key began it."""
+        self.notices.dismiss("run")
+        self.build_dashboard()
+        self.docks["training"].bring_up()
+
+    def _tell_failure(self, failure: Failed) -> None:
+        """Say that a run failed, unless the dashboard is in sight: it says so itself."""
+        dock = self.docks["training"]
+        if self.dashboard is None or self.dashboard.visibleRegion().isEmpty():
+            choices = [(tr("Show"), dock.bring_up)]
+            self.notices.show_notice("error", failure.message, choices, key="run")
+
     def toggle_pause(self) -> None:
         self.run_controls.toggle_pause()
 
@@ -412,7 +429,8 @@ class MainWindow(QMainWindow):
         self.status.zoom_requested.connect(lambda: self.canvas.zoom_reset())
         self.status.language_requested.connect(self.use_language)
         self.bridge.state_changed.connect(lambda _state: self.refresh_actions())
-        self.bridge.begun.connect(lambda _run: self.build_dashboard())
+        self.bridge.begun.connect(self._watch_run)
+        self.bridge.failed.connect(self._tell_failure)
         self.autosave.failed.connect(
             lambda reason: self.notices.show_notice(
                 "warning",
@@ -446,6 +464,9 @@ class MainWindow(QMainWindow):
     def _show_problem_count(self) -> None:
         count = sum(d.severity != "blocked" for d in self.project.result.diagnostics)
         self.workspace.show_count("problems", count)
+
+    def _keep_recent_types(self) -> None:
+        self.settings.recent_types = list(self._recent_types.type_ids)
 
     def _keep_target(self, target: str) -> None:
         self.settings.code_target = target

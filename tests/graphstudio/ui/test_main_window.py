@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QPushButton
 
 from graphstudio import i18n
 from graphstudio.document import commands
@@ -206,6 +209,23 @@ def test_problems_are_counted_and_stepped_through(digits):
     project.check_now()
     assert digits.docks["problems"].windowTitle() == "Problems"
     assert digits.actions_by_id["run.train"].isEnabled()
+
+
+def test_a_run_is_seen_and_its_end_told(digits, qtbot):
+    """Whatever dock is in front, a run begun by the button shows, and a killed one is told of."""
+    qtbot.waitExposed(digits)
+    digits.docks["code"].bring_up()
+    with qtbot.waitSignal(digits.bridge.begun, timeout=20_000):
+        qtbot.mouseClick(digits.findChild(QPushButton, "train_button"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not digits.dashboard.visibleRegion().isEmpty())
+    qtbot.waitUntil(lambda: digits.bridge.state == "running", timeout=60_000)
+    assert digits.notices.shown == []
+    digits.docks["code"].bring_up()
+    qtbot.waitUntil(digits.dashboard.visibleRegion().isEmpty)
+    os.kill(digits.bridge.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: len(digits.notices.shown) == 1, timeout=20_000)
+    digits.notices.shown[0].buttons[0].click()
+    qtbot.waitUntil(lambda: not digits.dashboard.visibleRegion().isEmpty())
 
 
 def test_a_dropped_project_is_opened(window, qtbot):
