@@ -9,6 +9,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from engine.native.jit import processor
+
 F32 = ir.FloatType()
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32_P = F32.as_pointer()
@@ -241,7 +243,9 @@ class Function:
         return self.b.call(fn, args)
 
     def fma(self, a: Val, x: Val, y: Val) -> Val:
-        """``a * x + y``, rounded once."""
+        """``a * x + y``, rounded once where the processor can."""
+        if not processor().has_fma:  # otherwise each would be a call of the C library
+            return self.b.fadd(self.b.fmul(a, x), y)
         return self.intrinsic("fma", a, x, y)
 
     # -- lines of memory ------------------------------------------------------------------------

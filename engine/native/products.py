@@ -190,3 +190,68 @@ def _rectified(f: Function, value: Val, lanes: int) -> Val:
     """0 where negative; a NaN stays."""
     nothing = zeros(lanes)
     return f.b.select(f.b.fcmp_ordered("<", value, nothing), nothing, value)
+
+
+def transpose_block(
+    f: Function, source: Val, source_row: int, target: Val, target_row: int, lanes: int
+) -> None:
+    """``target[c, r] = source[r, c]`` for a square of ``lanes`` by ``lanes``, in registers."""
+    rows = [f.load_vector(f.at(source, (r, source_row)), lanes) for r in range(lanes)]
+    step = 1
+    while step < lanes:
+        # Swap the squares of ``step`` by ``step`` that lie off the diagonal.
+        low = [j if not j & step else j - step + lanes for j in range(lanes)]
+        high = [j + step if not j & step else j + lanes for j in range(lanes)]
+        for r in range(lanes):
+            if not r & step:
+                a, b = rows[r], rows[r + step]
+                rows[r], rows[r + step] = _shuffled(f, a, b, low), _shuffled(f, a, b, high)
+        step *= 2
+    for r, row in enumerate(rows):
+        f.store_vector(row, f.at(target, (r, target_row)))
+
+
+def _shuffled(f: Function, a: Val, b: Val, places: Sequence[int]) -> Val:
+    mask = ir.Constant(ir.VectorType(I32, len(places)), list(places))
+    return f.b.shuffle_vector(a, b, mask)
+
+
+def transpose_into(
+    f: Function,
+    source: Val,
+    strides: tuple[int, ...],
+    target: Val,
+    first: Val | int,
+    last: Val | int,
+    columns: int,
+    lanes: int,
+) -> None:
+    """``target[r, c] = source[r, c]``, packed rows ``first <= r < last`` (multiples of ``lanes``
+    except at the end), from a source that is contiguous along ``r``."""
+    b = f.b
+    top = const(first) if isinstance(first, int) else first
+    end = const(last) if isinstance(last, int) else last
+    whole = columns // lanes * lanes
+    length = b.sub(end, top)
+    middle = b.add(top, b.sub(length, b.srem(length, const(lanes))))
+
+    def single(r: Val, c: Val) -> None:
+        value = b.load(f.at(source, (r, strides[0]), (c, strides[1])))
+        b.store(value, f.at(target, (r, columns), (c, 1)))
+
+    with f.loop(top, middle, lanes, may_be_empty=True) as r:
+        if whole:
+            with f.loop(0, whole, lanes) as c:
+                transpose_block(
+                    f,
+                    f.at(source, (r.index, 1), (c.index, strides[1])),
+                    strides[1],
+                    f.at(target, (r.index, columns), (c.index, 1)),
+                    columns,
+                    lanes,
+                )
+        if whole < columns:
+            with f.loop(0, lanes) as i, f.loop(whole, columns) as c:
+                single(b.add(r.index, i.index), c.index)
+    with f.loop(middle, end, may_be_empty=True) as r, f.loop(0, columns) as c:
+        single(r.index, c.index)

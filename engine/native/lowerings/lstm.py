@@ -32,7 +32,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     size = width // 4
     turned = w.scratch(size * width).reshape(size, width)
     pack(w, weight.T, turned)
-    tile = tile_for(w.cpu, n, width)
+    tile = tile_for(w.cpu, -(-n // w.max_threads), width)
     reverse = bool(step.attrs["reverse"])
 
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
@@ -108,7 +108,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     n, length, width = acts.shape
     size = width // 4
-    tile = tile_for(w.cpu, n, size)
+    tile = tile_for(w.cpu, -(-n // w.max_threads), size)
     reverse = bool(step.attrs["reverse"])
     before = w.scratch(n * length * size).reshape(n, length, size)
     # A gradient that nothing gives stands there as one zero, to be broadcast.

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.native.emit import Axis, Function, Val, const
 from engine.native.lowerings import lowering
-from engine.native.products import product_rows, tile_for
+from engine.native.products import product_rows, tile_for, transpose_into
 from engine.native.writer import SMALL, Use, Writer, element_strides
 
 if TYPE_CHECKING:
@@ -103,7 +103,10 @@ def _lower_batched(w: Writer, step: NamedStep) -> int:
             right = f.at(pb, *zip(places, sb, strict=False))
             result = f.at(pc, *zip(places, so, strict=False))
             b_row = sb[-2]
-            if packs:
+            if packs and sb[-2] == 1:
+                transpose_into(f, right, (1, sb[-1]), mine, 0, inner, columns, w.lanes)
+                right, b_row = mine, columns
+            elif packs:
                 with f.loop(0, inner) as k, f.loop(0, columns) as c:
                     value = b_.load(f.at(right, (k.index, sb[-2]), (c.index, sb[-1])))
                     b_.store(value, f.at(mine, (k.index, columns), (c.index, 1)))
@@ -164,7 +167,8 @@ def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = 
         b, b_strides = room, (columns, 1)
     a_strides = element_strides(a)
     out_stride = element_strides(out)[0]
-    tile = tile_for(w.cpu, rows, columns)
+    # The threads' parts are whole tiles: a tile that divides them evenly keeps both busy.
+    tile = tile_for(w.cpu, -(-rows // w.max_threads), columns)
     wide = tile.vectors * w.lanes
     by_columns = columns >= 2 * wide and -(-rows // tile.rows) < 2 * w.max_threads
     small = rows * columns * inner < 8 * SMALL
@@ -260,6 +264,9 @@ def pack(w: Writer, source: Any, target: Any) -> None:
     def write(f: Function, thread: Val, count: Val, ps: Val, pt: Val) -> None:
         first, last = f.share(rows, thread, count, block)
         b = f.b
+        if strides[0] == 1:
+            transpose_into(f, ps, strides, pt, first, last, columns, w.lanes)
+            return
         with f.loop(first, last, block, may_be_empty=True) as i:
             over = b.add(i.index, const(block))
             end = b.select(b.icmp_signed(">", over, last), last, over)

@@ -1,5 +1,11 @@
 """Whole programs in native code against the NumPy kernels."""
 
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 
@@ -19,3 +25,25 @@ def test_convolutional_network_agrees_in_one_native_call(agree, cnn, batch_for, 
     tolerance = 3e-5
     calls = agree(lambda: cnn(**options), batch_for(cnn(**options), 9), tolerance)
     assert len(calls) == 1
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 processors")
+@pytest.mark.skipif("ENGINE_CPU" in os.environ, reason="runs for one processor already")
+@pytest.mark.parametrize("cpu", ["haswell", "x86-64"])
+def test_code_for_older_processors_agrees_too(cpu, tmp_path):
+    environment = {**os.environ, "ENGINE_CPU": cpu, "ENGINE_CACHE_DIR": str(tmp_path)}
+    if cpu == "haswell" and not _has_avx2():
+        pytest.skip("this machine is older still")
+    tests = [str(Path(__file__)), str(Path(__file__).with_name("test_mathfn.py"))]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def _has_avx2():
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    return bool(features.get("avx2") and features.get("fma"))
