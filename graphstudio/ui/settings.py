@@ -53,6 +53,8 @@ class Settings:
     code_target: str = "pytorch"
     recent: list[str] = field(default_factory=list)
     """Paths of projects, the latest first."""
+    recent_types: list[str] = field(default_factory=list)
+    """Node types that were added last, the latest first."""
     last_folder: str = ""
     last_example: str = ""
     geometry: str = ""

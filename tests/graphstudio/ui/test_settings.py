@@ -64,3 +64,14 @@ def test_the_latest_project_comes_first_and_once():
 def test_bytes_of_windows_survive_as_text():
     assert s.to_bytes(s.to_text(b"\x00\xff layout")) == b"\x00\xff layout"
     assert s.to_bytes("no base64!") == b""
+
+
+def test_node_types_used_last_are_shared_and_kept(digits):
+    digits.palette_panel.node_activated.emit("act.gelu")
+    digits.canvas.open_search()
+    assert digits.canvas.search.shown()[0] == "act.gelu"
+    digits.canvas.search.close_box()
+    digits.palette_panel.node_activated.emit("merge.add")
+    assert digits.settings.recent_types == ["merge.add", "act.gelu"]
+    digits.settings.save()
+    assert Settings.load().recent_types == ["merge.add", "act.gelu"]
