@@ -46,6 +46,7 @@ def export(
     from graphstudio.services.export import export_project
 
     ok = True
+    told: set[str] = set()
     report = out.report.setdefault("export", {})
     for target in dict.fromkeys(targets):
         try:
@@ -61,6 +62,8 @@ def export(
         warnings = [render(w) for w in done.warnings]
         report[target] = {"folder": str(folder / target), "warnings": warnings}
         for warning in warnings:
-            out.note(tr("Note: {message}", message=warning), style="yellow")
+            if warning not in told:  # most hold for every target
+                out.note(tr("Note: {message}", message=warning), style="yellow")
+            told.add(warning)
         out.result(tr("{target}: {folder}", target=target, folder=str(folder / target)))
     return ok

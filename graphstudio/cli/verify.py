@@ -44,6 +44,8 @@ def verify(
         Folder from which the data's relative paths start, if not that of the project's file.
     """
     from graphstudio.services import verify as service
+    from graphstudio.services.export import freeze
+    from graphstudio.services.origin import changed_since
 
     targets = tuple(dict.fromkeys(targets))
     with out.progress() as progress:
@@ -64,6 +66,11 @@ def verify(
             progress.stop()
             out.failure(error)
             return False
+    if weights is not None:
+        changed = changed_since(freeze(opened.document), weights)
+        if changed is not None:
+            out.report["warnings"] = [render(changed)]
+            out.note(tr("Note: {message}", message=render(changed)), style="yellow")
     out.report["verify"] = {
         target: {name: entry[name] for name in _REPORTED if name in entry}
         for target, entry in found.items()

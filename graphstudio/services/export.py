@@ -21,6 +21,7 @@ from graphstudio.ir.check import Checker, CheckFailed
 from graphstudio.ir.graph import Graph
 from graphstudio.nodes.types import Message
 from graphstudio.services.check import describe_data
+from graphstudio.services.origin import changed_since
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,12 +112,13 @@ def export_project(
     exported = preview(graph, target)
     arrays = read_weights(graph, weights) if weights is not None else new_weights(graph)
     write_folder(exported.files, arrays, out_dir)
+    changed = changed_since(graph, weights) if weights is not None else None
     return ExportReport(
         target,
         out_dir,
         (*exported.files, WEIGHTS),
         weights is not None,
-        exported.warnings,
+        (*exported.warnings, *([changed] if changed is not None else [])),
     )
 
 

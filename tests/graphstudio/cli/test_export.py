@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from engine import checkpoint
 from graphstudio.cli.main import main
-from graphstudio.services.projects import examples
+from graphstudio.document import format as file_format
+from graphstudio.services.export import freeze, new_weights
+from graphstudio.services.projects import examples, open_project
+from graphstudio.training import files
+from graphstudio.training.files import RunInfo
 
 DIGITS = next(e.path for e in examples() if e.name == "digits_cnn")
 
@@ -61,3 +68,33 @@ def test_weights_of_another_model_are_refused(
     assert call("export", project, "--weights", wrong, "--json") == 1
     assert "weights" in json.loads(capsys.readouterr().out)["error"]["message"]
     assert not list((tmp_path).glob("*.export/*/model.py"))
+
+
+@pytest.mark.torch
+def test_weights_of_a_run_before_the_model_was_changed_are_told_once(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "net.runs" / "2025-01-02_03-04-05"
+    run.mkdir(parents=True)
+    files.write_run(run, RunInfo(status="completed"))
+    document = open_project(project).document
+    file_format.save(document, run / files.PROJECT)
+    arrays = {k: np.asarray(v) for k, v in new_weights(freeze(document)).items()}
+    checkpoint.save(run / files.WEIGHTS, arrays)
+    words = ("export", project, "--target", "pytorch", "--target", "keras", "--json")
+    assert call(*words) == 0
+    assert "was changed" not in capsys.readouterr().err
+
+    relu = next(n for n in document.main.nodes.values() if n.type == "act.relu")
+    document.main.nodes[relu.id] = dataclasses.replace(relu, type="act.tanh", params={})
+    file_format.save(document, project)
+    assert call(*words) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("the model was changed after the run '2025-01-02_03-04-05'") == 1
+    for target in json.loads(captured.out)["export"].values():
+        assert "was changed" in target["warnings"][0]
+
+    assert call("verify", project, "--target", "pytorch", "--json") == 0
+    captured = capsys.readouterr()
+    assert "the model was changed" in captured.err
+    assert "was changed" in json.loads(captured.out)["warnings"][0]
