@@ -384,9 +384,7 @@ class Emission(ABC):
             rank = value.type.rank
             wanted = layout.order or tuple(range(rank))
             moved = self.transposed(value, tuple(value.layout.axis(a) for a in wanted))
-            turned = dataclasses.replace(moved, type=value.type, layout=layout)
-            self._converted[key] = turned
-            self._converted[turned.key, value.layout] = value  # the way back
+            self._converted[key] = dataclasses.replace(moved, type=value.type, layout=layout)
         return self._converted[key]
 
 

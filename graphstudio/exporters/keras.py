@@ -80,7 +80,7 @@ class KerasEmission(Emission):
     snippet_module = "losses"
 
     _REMEMBERS: ClassVar[frozenset[str]] = frozenset({"act.softmax", "act.sigmoid"})
-    _HANDS_ON: ClassVar[frozenset[str]] = frozenset({"layer.dropout"})
+    _HANDS_ON: ClassVar[frozenset[str]] = frozenset({"layer.dropout", "shape.flatten"})
 
     def __init__(self, graph: Graph, ordered: frozenset[str] = frozenset()) -> None:
         super().__init__(graph, ordered)
@@ -118,9 +118,12 @@ class KerasEmission(Emission):
         # Losses read what the model returns: it must turn the axes, the losses cannot.
         section, self._section = self._section, self.model
         try:
-            return super()._laid_out(x, layout)
+            turned = super()._laid_out(x, layout)
         finally:
             self._section = section
+        if isinstance(x, Value) and turned.key != x.key:
+            self._converted.setdefault((turned.key, x.layout), x)  # the way back needs no layer
+        return turned
 
     def layer_options(self, name: str, inits: Sequence[tuple[str, Stored]]) -> Mapping[str, Any]:
         options: dict[str, Any] = {}

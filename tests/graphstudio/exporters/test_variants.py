@@ -130,12 +130,13 @@ def reserved(graphs: Any) -> Graph:
 
 
 def chances(graphs: Any) -> Graph:
-    """A cross-entropy of what is no logits: a Softmax, with a Dropout behind it."""
+    """A cross-entropy of what is no logits: a Softmax, and layers that hand it on as it is."""
     return graphs.chain(
         ("flat", "shape.flatten", {}),
         ("dense", "layer.dense", {"units": 10}),
         ("soft", "act.softmax", {}),
         ("noise", "layer.dropout", {}),
+        ("flatter", "shape.flatten", {}),
         training=training("sgd", learning_rate=0.5),
     )
 
