@@ -160,6 +160,10 @@ class Team:
         self._state = np.zeros(32, np.int64)
         self._state[16] = _yield_address()
         self._barrier = self._state.ctypes.data
+        self._start()
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
         self._queues: list[SimpleQueue[Any]] = []
         self._done: SimpleQueue[None] = SimpleQueue()
         for index in range(1, self.num_threads):
@@ -175,11 +179,22 @@ class Team:
 
     def run(self, program: int) -> None:
         """Run the program at an address on all threads; returns when every thread has ended it."""
+        if os.getpid() != self._pid:  # a fork has no threads but the one that forked
+            self._finalizer.detach()
+            self._start()
         for queue in self._queues:
             queue.put(program)
         self._entry(0, self.num_threads, program, self._barrier)
-        for _ in self._queues:
-            self._done.get()
+        interrupt: KeyboardInterrupt | None = None
+        left = len(self._queues)
+        while left:
+            try:
+                self._done.get()
+                left -= 1
+            except KeyboardInterrupt as error:  # not before all threads have left the arrays
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
     def close(self) -> None:
         """Send the helpers home."""

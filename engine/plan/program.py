@@ -79,6 +79,10 @@ class Program:
         arena: Arena,
     ) -> None:
         calls = graph.needed([*roots.values(), *(value for value, _ in (*forced, *late))])
+        # What only new states need comes last: it would stand between calls that can be joined.
+        first = graph.needed([*roots.values(), *(value for value, _ in forced)])
+        known = {call.order for call in first}
+        calls = [*first, *(call for call in calls if call.order not in known)]
         calls, targets = _land(graph, calls, forced, late)
         layout = plan_memory(calls, fixed, targets, list(roots.values()))
         memory = arena.reserve(layout.num_bytes)

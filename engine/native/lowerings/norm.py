@@ -10,6 +10,7 @@ import numpy as np
 from engine.native.emit import Function, Val, const, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
+from engine.native.lowerings.elementwise import RULES
 from engine.native.lowerings.reduce import combine, rows_and_columns
 from engine.native.writer import Use, Writer
 
@@ -114,19 +115,64 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     elementwise(w, ("factor", rows, epsilon), var.shape, [var, factor], [var, gamma], factors)
     shape = (1, columns) + (1,) * (x.ndim - 2)
 
-    def normalise(f: Function, v: Val, m: Val, k: Val, o: Val) -> list[Val]:
+    followers = _followers(steps[1:], y)
+    outputs = [y]
+    extras: list[Any] = []
+    for step, other in followers:
+        outputs.append(step.outputs[0])
+        extras += [] if other is None else [other]
+
+    def normalise(f: Function, v: Val, m: Val, k: Val, o: Val, *rest: Val) -> list[Val]:
         b = f.b
-        return [f.fma(b.fsub(v, m), k, o)]
+        made = [f.fma(b.fsub(v, m), k, o)]
+        further = iter(rest)
+        for step, other in followers:
+            value = made[-1]
+            if other is None:
+                made.append(RULES["relu"](f, step.attrs, value))
+            else:
+                made.append(b.fadd(value, next(further)))
+        return made
 
     elementwise(
         w,
-        ("normalise",),
+        ("normalise", tuple(step.name for step, _ in followers)),
         x.shape,
-        [y],
-        [x, mean.reshape(shape), factor.reshape(shape), beta.reshape(shape)],
+        outputs,
+        [x, mean.reshape(shape), factor.reshape(shape), beta.reshape(shape), *extras],
         normalise,
     )
-    return 1
+    return 1 + len(followers)
+
+
+def _followers(steps: Sequence[NamedStep], y: Any) -> list[tuple[NamedStep, Any]]:
+    """Steps after the normalisation that the same pass can do: a sum with a like array, ReLU.
+
+    With each goes the other operand of a sum.
+    """
+
+    def like(a: Any) -> bool:
+        return bool(a.shape == y.shape and a.strides == y.strides and a.dtype == y.dtype)
+
+    def start(a: Any) -> int:
+        return int(a.__array_interface__["data"][0])
+
+    found: list[tuple[NamedStep, Any]] = []
+    current = y
+    for step in steps[:2]:
+        if step.name not in ("relu", "add") or not all(map(like, (*step.inputs, step.outputs[0]))):
+            break
+        own = [start(a) == start(current) for a in step.inputs]
+        if step.name == "relu":
+            if not own[0]:
+                break
+            found.append((step, None))
+        elif own[0] != own[1]:
+            found.append((step, step.inputs[1] if own[0] else step.inputs[0]))
+        else:
+            break
+        current = step.outputs[0]
+    return found
 
 
 @lowering("batch_norm_gradient")

@@ -80,7 +80,7 @@ def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
 
 @lowering("max_pool_gradient")
 def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
-    """Each window's gradient to the place of its greatest element."""
+    """Each window's gradient to the place of its greatest element, and through a ReLU before."""
     step = steps[0]
     (g, place), out = step.inputs, step.outputs[0]
     if not _simple(step, out, place) or g.dtype != np.float32:
@@ -90,12 +90,16 @@ def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     (kh, kw), (sh, sw) = step.attrs["window"].kernel, step.attrs["window"].stride
     gs = tuple(s // 4 for s in g.strides)
     apart = kh <= sh and kw <= sw
+    active = _rectified(steps, out) if apart else None
 
-    def write(f: Function, thread: Val, count: Val, pg: Val, pi: Val, po: Val) -> None:
+    def write(
+        f: Function, thread: Val, count: Val, pg: Val, pi: Val, po: Val, *further: Val
+    ) -> None:
         b = f.b
         first, last = f.share(n, thread, count)
         with f.loop(first, last, may_be_empty=True) as image:
             target = f.at(po, (image.index, h * width * c))
+            gates = [f.at(p, (image.index, h * width * c)) for p in further]
             covered = apart and kh == sh and kw == sw and oh * sh == h and ow * sw == width
             if not covered:
                 f.fill(target, h * width * c, w.lanes)
@@ -112,19 +116,40 @@ def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
                         here = b.icmp_signed("==", at, ir.Constant(I16, tap))
                         part = b.select(here, value, f32(0.0))
                         spot = f.at(corner, (i, width * c), (j, c), (k, 1))
+                        for gate in gates:
+                            cell = f.at(gate, (r.index, sh * width * c), (q.index, sw * c))
+                            y = f.load(f.at(cell, (i, width * c), (j, c), (k, 1)), lanes)
+                            open_ = b.fcmp_ordered(">", y, f32(0.0))
+                            part = b.fmul(part, b.select(open_, f32(1.0), f32(0.0)))
                         if not apart:
                             part = b.fadd(f.load(spot, lanes), part)
                         f.store(part, spot, lanes)
 
                 f.each(c, w.lanes if gs[1] == 1 or c == 1 else 1, channels)
 
+    arrays = [g, place, out] + ([] if active is None else [active])
     w.kernel(
-        ("max-pool-gradient", out.shape, g.shape, gs, kh, kw, sh, sw),
-        [g, place, out],
+        ("max-pool-gradient", out.shape, g.shape, gs, kh, kw, sh, sw, active is not None),
+        arrays,
         write,
-        [Use(g, False, None), Use(place, False, None), Use(out, True, None)],
+        [Use(a, a is out, None) for a in arrays],
     )
-    return 1
+    return 1 if active is None else 2
+
+
+def _rectified(steps: Sequence[NamedStep], out: Any) -> Any:
+    """The ReLU's output, if the next step takes the gradient through it in place; or None."""
+    if len(steps) < 2 or steps[1].name != "relu_gradient":
+        return None
+    step = steps[1]
+    g, y = step.inputs
+    start = out.__array_interface__["data"][0]
+    same = all(
+        a.__array_interface__["data"][0] == start and a.strides == out.strides
+        for a in (g, step.outputs[0])
+    )
+    fits = y.shape == out.shape and y.dtype == np.float32 and dense_channels_last(y)
+    return y if same and fits and y.__array_interface__["data"][0] != start else None
 
 
 @lowering("average_pool", "average_pool_gradient")
