@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
-import time
 from typing import Any
 
 import pytest
@@ -138,27 +137,6 @@ def test_an_unknown_optimiser_is_refused(graphs: Any, target: str) -> None:
     changed = type(graph)(graph.name, graph.nodes, graph.data, odd)
     with pytest.raises(ExportError, match="none such"):
         export(changed, target, data_loader=graphs.loader)
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_thirty_nodes_are_exported_within_one_frame_of_typing(graphs: Any, target: str) -> None:
-    rows = [
-        (f"{kind}{i}", type_id, {})
-        for i in range(8)
-        for kind, type_id in (
-            ("conv", "layer.conv2d"),
-            ("norm", "layer.batch_norm"),
-            ("act", "act.relu"),
-        )
-    ]
-    graph = graphs.chain(*rows, *CNN[-2:])
-    assert len(graph.nodes) == 30
-    times = []
-    for _ in range(7):
-        start = time.perf_counter()
-        export(graph, target, data_loader=graphs.loader)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.02
 
 
 def test_an_unknown_target_is_refused(graphs: Any) -> None:

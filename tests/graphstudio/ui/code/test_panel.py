@@ -166,12 +166,3 @@ def test_nothing_is_generated_while_nobody_looks(project, theme, qtbot):
     with qtbot.waitSignal(panel.updated, timeout=5000):
         panel.show()
     assert made == ["pytorch"]
-
-
-def test_generating_a_script_keeps_the_window_fluid(panel, project):
-    """What runs in the window's own thread for one refresh."""
-    import time
-
-    begun = time.perf_counter()
-    panel.refresh()
-    assert time.perf_counter() - begun < 0.1

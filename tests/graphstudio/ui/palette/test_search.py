@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from graphstudio.i18n import set_language
@@ -96,10 +94,3 @@ def test_categories_keep_together():
     assert len(dict.fromkeys(order)) == sum(
         1 for i, c in enumerate(order) if i == 0 or order[i - 1] != c
     )
-
-
-def test_300_types_are_searched_within_30_ms():
-    pool = entries() * 13
-    start = time.perf_counter()
-    matching("co", pool)
-    assert time.perf_counter() - start < 0.06, "the bar is 0.03 s on an idle machine"
