@@ -311,11 +311,20 @@ class ExportDialog(QDialog):
                 self.curves.add(target, numbers["curves"], _number(numbers.get("curve")))
         self.curves.setVisible(self.curves.has_data)
         if self.curves.has_data and self.height() < 640:
-            self.resize(self.width(), 700)
+            self._grow(700)
         if all(verdicts):
             self._say(tr("The exports give the same numbers as the engine."), "ok")
         else:
             self._say(tr("Not every export could be shown to give the same numbers."), "error")
+
+    def _grow(self, height: int) -> None:
+        """Become taller, upwards where the screen ends: the buttons stay within reach."""
+        room, frame = self.screen().availableGeometry(), self.frameGeometry()
+        border = frame.height() - self.height()
+        height = min(height, room.height() - border)
+        lowest = room.top() + room.height() - height - border
+        self.move(frame.x(), max(room.top(), min(frame.y(), lowest)))
+        self.resize(self.width(), height)
 
     def _on_failed(self, why: str, tail: str) -> None:
         for target in self._asked:

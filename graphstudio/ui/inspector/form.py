@@ -99,12 +99,15 @@ class Form(QWidget):
         """Build the rows; nothing happens if they are the same as before."""
         if tuple(specs) == self._specs:
             return
+        focused = next((name for name, row in self._rows.items() if row.has_focus), None)
         for row in self._rows.values():
             row.remove()
         self._rows.clear()
         self._specs = tuple(specs)
         for i, spec in enumerate(self._specs):
             self._rows[spec.name] = _Row(self, self._grid, i, spec, self._theme)
+        if focused in self._rows:  # hiding the old field gave the keyboard to some other one
+            self._rows[focused].editor.setFocus()
 
     def show_values(self, values: Mapping[str, Sequence[Any]]) -> None:
         """Show one value a parameter, or that several differ. Reset arrows follow the defaults."""
@@ -166,6 +169,12 @@ class _Row:
         self.reset_button.clicked.connect(lambda: form.reset.emit(spec.name))
         self.recolor()
         self.retranslate()
+
+    @property
+    def has_focus(self) -> bool:
+        """True while the keyboard writes into this row's editor."""
+        holder = self.editor.window().focusWidget()
+        return holder is self.editor or (holder is not None and self.editor.isAncestorOf(holder))
 
     def _widgets(self) -> tuple[QWidget, ...]:
         return (self.label, self.editor, self.reset_button, self.problem)

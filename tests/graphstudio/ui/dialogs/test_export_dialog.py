@@ -73,6 +73,17 @@ def test_verify_shows_a_badge_a_target_and_the_curves(make, qtbot):
     assert names == ["Engine", "PyTorch", "TensorFlow", "Keras 3"]
 
 
+def test_the_curves_never_push_the_buttons_off_the_screen(make, qtbot):
+    dialog = make("same")
+    room = dialog.screen().availableGeometry()
+    dialog.move(dialog.x(), room.bottom() - dialog.height())
+    dialog.verify()
+    finish(qtbot, dialog)
+    assert dialog.curves.isVisible()
+    assert dialog.frameGeometry().bottom() <= room.bottom()
+    assert dialog.frameGeometry().top() >= room.top()
+
+
 def test_differences_missing_frameworks_and_failures_are_told_apart(make, qtbot):
     dialog = make("mixed")
     dialog.verify()

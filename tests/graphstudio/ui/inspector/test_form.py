@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
@@ -184,3 +186,10 @@ def test_the_wheel_scrolls_the_page_not_the_value(form):
 )  # fmt: skip
 def test_steps_follow_the_size_of_a_number(spec, value, steps, after):
     assert stepped(spec, value, steps) == pytest.approx(after)
+
+
+def test_the_keyboard_stays_in_a_field_whose_choices_change(form, qtbot):
+    form.editor("mode").box.setFocus()
+    fewer = dataclasses.replace(MODE, choices=("same",))
+    form.set_specs((UNITS, RATE, fewer))
+    assert form.window().focusWidget() is form.editor("mode").box
