@@ -112,7 +112,7 @@ def add_loss(app: Desktop) -> None:
 
 
 def train(app: Desktop) -> State:
-    """Start, pause, resume; the state when it has ended."""
+    """Start, pause, resume, stop when it has learnt; the state when it has ended."""
     app.key("F5")
     app.wait(lambda s: s["training"]["state"] == "running", "the training to run", timeout_s=60)
     app.press("pause_button")
@@ -121,8 +121,10 @@ def train(app: Desktop) -> State:
     again = app.state()
     assert again["training"].get("epoch") == paused["training"].get("epoch"), "a pause stands still"
     app.press("pause_button")
-    app.wait(lambda s: s["training"]["state"] in ("running", "idle"), "it to go on")
-    return app.wait(lambda s: s["training"]["state"] == "idle", "the end", timeout_s=120)
+    app.wait(lambda s: s["training"]["state"] == "running", "it to go on")
+    app.wait(lambda s: (s["training"].get("epoch") or 0) >= 15, "15 epochs", timeout_s=120)
+    app.press("stop_button")
+    return app.wait(lambda s: s["training"]["state"] == "idle", "the end", timeout_s=60)
 
 
 def export(app: Desktop, folder: Path) -> None:
@@ -162,7 +164,8 @@ def test_from_an_empty_canvas_to_a_pytorch_script(desktop, tmp_path):
     state = app.wait(lambda s: s["path"] and s["clean"], "the project to be saved")
     assert Path(state["path"]) == project
 
-    app.fill("epochs_field", "15", leave="Return")
+    # So many that it cannot end before the pause, however fast the machine.
+    app.fill("epochs_field", "5000", leave="Return")
     trained = train(app)
     assert trained["training"]["history"]["train"]["loss"] < 0.5
     (run,) = (tmp_path / "first.runs").glob("*/run.json")
