@@ -66,9 +66,13 @@ class NavigableView(QGraphicsView):
     @property
     def far(self) -> bool:
         """True while the overview is painted instead of the items."""
-        sharp = self.devicePixelRatioF() >= 2.0
-        limit = MOVING_OVERVIEW_ZOOM if self._moving and sharp else OVERVIEW_ZOOM
+        limit = MOVING_OVERVIEW_ZOOM if self._moving and self.costly else OVERVIEW_ZOOM
         return self._zoom < limit
+
+    @property
+    def costly(self) -> bool:
+        """True if a frame takes long: fine drawing then waits until the view has come to rest."""
+        return self.devicePixelRatioF() >= 2.0
 
     def visible_rect(self) -> QRectF:
         """What is in view, in scene coordinates."""
@@ -204,15 +208,14 @@ class NavigableView(QGraphicsView):
 
     def _moved(self) -> None:
         self._moving = True
-        if self.devicePixelRatioF() >= 2.0:
-            # four times the pixels: smooth edges can wait until the view has come to rest
+        if self.costly:
             self.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         self._idle.start()
         self.on_moved()
 
     def _come_to_rest(self) -> None:
         self._moving = False
-        if self.devicePixelRatioF() >= 2.0:
+        if not self.renderHints() & QPainter.RenderHint.Antialiasing:
             self.setRenderHint(QPainter.RenderHint.Antialiasing, True)
             self.viewport().update()
         self.on_rest()

@@ -53,6 +53,9 @@ _ALT, _CTRL, _SHIFT = (
     Qt.KeyboardModifier.ShiftModifier,
 )
 _MODIFIER_KEYS = {Qt.Key.Key_Shift: _SHIFT, Qt.Key.Key_Control: _CTRL, Qt.Key.Key_Alt: _ALT}
+
+CROWDED = 300
+"""Nodes from which edges are drawn plainly, and the overview sooner, while the view moves."""
 _LEFT, _MIDDLE, _RIGHT = (
     Qt.MouseButton.LeftButton,
     Qt.MouseButton.MiddleButton,
@@ -234,6 +237,11 @@ class GraphView(ViewCommands, NavigableView):
         painter.setTransform(self.viewportTransform())
         self.overview.paint_moving(painter, visible, self.zoom, self.style_)
         self.drawForeground(painter, visible)
+
+    @property
+    def costly(self) -> bool:
+        """Also a crowded graph, on any screen."""
+        return super().costly or len(self.graph_scene.nodes) > CROWDED
 
     def _paint_still(self, painter: QPainter, visible: QRectF) -> None:
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
