@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ class Tile:
     vectors: int
 
 
+@functools.cache
 def tile_for(cpu: Processor, rows: int, columns: int) -> Tile:
     """The tile that keeps the multipliers busiest for a product of ``rows`` by ``columns``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ def element_strides(array: ArrayType) -> tuple[int, ...]:
 def span(array: ArrayType) -> tuple[int, int]:
     """First address of an array, and the address after its last element."""
     start = array.__array_interface__["data"][0]
+    if array.flags.c_contiguous:
+        return start, start + array.nbytes
     size = array.itemsize + sum(
         (n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)
     )
@@ -42,6 +45,11 @@ class Use:
     writes: bool
     split: Any
     """Equal splits give each thread the same elements; None: any thread may touch any."""
+
+    @functools.cached_property
+    def bytes(self) -> tuple[int, int]:
+        """``span`` of the array, taken once: a use is compared with all that are still open."""
+        return span(self.array)
 
 
 @dataclass
@@ -76,7 +84,7 @@ class Writer:
         Kernels with equal keys share their code, now and in later runs of the program: a key must
         name everything that ``write`` depends on, except the addresses.
         """
-        types = tuple(str(a.dtype) for a in arrays)
+        types = tuple(_type_name(a.dtype) for a in arrays)
         kernel = self._kernels.get((key, types))
         if kernel is None:
             name = symbol(key, types)
@@ -129,7 +137,7 @@ def _module(name: str, types: Sequence[str], write: Callable[..., None]) -> ir.M
 def _conflict(old: Use, new: Use) -> bool:
     if not (old.writes or new.writes):
         return False
-    (a0, a1), (b0, b1) = span(old.array), span(new.array)
+    (a0, a1), (b0, b1) = old.bytes, new.bytes
     if a1 <= b0 or b1 <= a0:
         return False
     same = (
@@ -140,6 +148,11 @@ def _conflict(old: Use, new: Use) -> bool:
         and element_strides(old.array) == element_strides(new.array)
     )
     return not same
+
+
+@functools.cache
+def _type_name(dtype: np.dtype[Any]) -> str:
+    return str(dtype)  # NumPy takes microseconds to spell it
 
 
 def pointer_type(dtype: np.dtype[Any]) -> Any:
