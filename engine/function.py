@@ -57,6 +57,8 @@ class Primitive(ABC):
     """Inputs whose memory the first output may take over, where nobody reads them later."""
     uses_outputs: ClassVar[bool] = False
     """True if the gradient rule reads the outputs."""
+    passes_gradient: ClassVar[bool] = True
+    """False if no gradient flows through, whatever the inputs: the walk back ends here."""
     elementwise: ClassVar[bool] = False
     """True if every output element depends on the input elements at its place (broadcast)."""
 

@@ -14,10 +14,12 @@ from engine.errors import EngineError
 
 Initialiser = Callable[..., Array]
 INITIALISERS: dict[str, Initialiser] = {}
+_OPTIONS: dict[str, tuple[str, ...]] = {}
 
 
 def _register(f: Initialiser) -> Initialiser:
     INITIALISERS[f.__name__] = f
+    _OPTIONS[f.__name__] = tuple(inspect.signature(f).parameters)[2:]  # after shape and rng
     return f
 
 
@@ -138,7 +140,7 @@ def checked(name: str, options: dict[str, Any]) -> Initialiser:
     if name not in INITIALISERS:
         known = ", ".join(sorted(INITIALISERS))
         raise EngineError(f"init found '{name}'; expected one of {known}.")
-    allowed = list(inspect.signature(INITIALISERS[name]).parameters)[2:]
+    allowed = _OPTIONS[name]
     for option in options:
         if option not in allowed:
             takes = ", ".join(allowed) or "none"

@@ -109,7 +109,7 @@ class Tensor(Value):
                 primitive.prepare(arrays, results, room, **attrs)()
         outputs = tuple(Tensor(r) for r in results)
         needs = tuple(v.requires_grad for v in inputs)
-        if is_recording() and any(needs):
+        if is_recording() and primitive.passes_gradient and any(needs):
             call = EagerCall(primitive, inputs, attrs, needs, results)
             call.watched = {}
             for i, out in enumerate(outputs):

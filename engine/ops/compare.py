@@ -19,6 +19,7 @@ BOOL = np.dtype(bool)
 
 class _Compare(Primitive):
     elementwise = True
+    passes_gradient = False
     ufunc: np.ufunc
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
@@ -34,9 +35,6 @@ class _Compare(Primitive):
     ) -> Step:
         ufunc, (a, b), out = self.ufunc, inputs, outputs[0]
         return lambda: ufunc(a, b, out=out)
-
-    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        return None, None
 
 
 @primitive
@@ -94,6 +92,7 @@ class _Where(Primitive):
 @primitive
 class _ArgMax(Primitive):
     name = "argmax"
+    passes_gradient = False
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         shape = reduced_shape(inputs[0].shape, (attrs["axis"],), False)
@@ -109,15 +108,13 @@ class _ArgMax(Primitive):
         x, out, axis = inputs[0], outputs[0], attrs["axis"]
         return lambda: np.argmax(x, axis=axis, out=out)
 
-    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        return (None,)
-
 
 @primitive
 class _Accuracy(Primitive):
     """Share of places whose greatest logit (the first of ties) is the label's."""
 
     name = "accuracy"
+    passes_gradient = False
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         check_ids("accuracy", *inputs)
@@ -141,9 +138,6 @@ class _Accuracy(Primitive):
             out[...] = np.mean(hit, dtype=np.float64)
 
         return step
-
-    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        return None, None
 
 
 @primitive

@@ -172,6 +172,7 @@ class _GatherGradient(Primitive):
 @primitive
 class _OneHot(Primitive):
     name = "one_hot"
+    passes_gradient = False
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         _require_ids("one_hot", inputs[0])
@@ -192,9 +193,6 @@ class _OneHot(Primitive):
             np.equal(ids[..., None], classes, out=out)
 
         return step
-
-    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        return (None,)
 
 
 @function("embedding")

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backend import Array
 from engine.errors import EngineError
-from engine.function import Call, Primitive, Step, apply, function, primitive
+from engine.function import Primitive, Step, apply, function, primitive
 from engine.random import KEY_DTYPE, fill_bits
 from engine.value import Spec, require_float
 
@@ -17,11 +17,10 @@ from engine.value import Spec, require_float
 class _Random(Primitive):
     """Values from a key; no gradient."""
 
+    passes_gradient = False
+
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         return Spec(attrs["shape"], np.dtype(attrs["dtype"]))
-
-    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        return (None,)
 
 
 @primitive

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.backend import Array
-from engine.function import Axes, Call, ViewPrimitive, apply, function, primitive
+from engine.function import Axes, ViewPrimitive, apply, function, primitive
 from engine.value import Spec
 
 
 @primitive
 class _StopGradient(ViewPrimitive):
     name = "stop_gradient"
+    passes_gradient = False
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         return inputs[0]
@@ -22,9 +23,6 @@ class _StopGradient(ViewPrimitive):
 
     def view(self, array: Array, **attrs: Any) -> Array:
         return array
-
-    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        return (None,)
 
 
 @function("stop_gradient")

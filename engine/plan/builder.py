@@ -256,6 +256,20 @@ class PlanBuilder:
         return Plan(self, optimizer, seed, tuple(frozen), num_threads, limits, accumulate)
 
     @property
+    def reached(self) -> set[str]:
+        """Names of the parameters to which some loss sends a gradient."""
+        trial = self._trials[0]
+        seen: dict[int, StaticValue] = {}
+        stack = [trial.values[v.number] for v, _ in self.losses.values()]
+        while stack:
+            value = stack.pop()
+            if value.requires_grad and id(value) not in seen:
+                seen[id(value)] = value
+                if value.producer is not None:
+                    stack.extend(value.producer.inputs)
+        return {v.name for v in seen.values() if v.kind == "parameter"}
+
+    @property
     def convolved(self) -> set[str]:
         """Names of the leaves that a convolution reads: better kept with the channels fastest."""
         return {

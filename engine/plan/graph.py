@@ -117,6 +117,7 @@ class StaticGraph:
         operands = tuple(self._own(v) for v in inputs)
         types = primitive.infer_all([v.spec for v in operands], attrs)
         needs = tuple(v.requires_grad for v in operands)
+        passes = primitive.passes_gradient and any(needs)
         call = Call(primitive, operands, attrs, needs, (), scope=self.scope)
         outputs = tuple(
             StaticValue(
@@ -125,7 +126,7 @@ class StaticGraph:
                 "computed",
                 producer=call,
                 index=i,
-                requires_grad=any(needs) and spec.dtype in FLOATS,
+                requires_grad=passes and spec.dtype in FLOATS,
             )
             for i, spec in enumerate(types)
         )

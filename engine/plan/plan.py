@@ -77,6 +77,7 @@ class Plan:
                 raise PlanError(f"frozen found '{name}', which is no parameter of this plan.")
         self._frozen = frozenset(frozen)
         self._channels_last = builder.convolved
+        self._reached = builder.reached
         self._random = RandomState(self.seed)
         self._arena = Arena()
         self._programs: dict[tuple[Any, ...], _Compiled] = {}
@@ -136,19 +137,14 @@ class Plan:
         return tuple(range(len(shape)))
 
     def _trained(self) -> list[str]:
-        """Parameters that are not frozen and on which some loss depends.
+        """Parameters that are not frozen and to which some loss sends a gradient.
 
         The others have no gradient, so an optimiser must not touch them, not even to decay them.
         """
-        graph = StaticGraph(training=True)
-        tracer = Tracer(graph, 2, self._frozen)
-        tracer.play(self._records)
-        losses = [tracer.values[v.number] for v, _ in self._losses.values()]
-        reached = {id(v) for call in graph.needed(losses) for v in call.inputs}
         return [
             k
             for k, v in self._leaves.items()
-            if v.kind == "parameter" and k not in self._frozen and id(tracer.named[k]) in reached
+            if v.kind == "parameter" and k not in self._frozen and k in self._reached
         ]
 
     @property

@@ -177,6 +177,18 @@ def test_a_parameter_that_no_loss_needs_is_not_decayed():
     assert plan.gradients({"x": np.ones((2, 1), np.float32)})[1]["idle"].tolist() == [0.0]
 
 
+def test_a_parameter_behind_a_stop_is_not_decayed():
+    b = PlanBuilder()
+    x, w = b.input("x", ("N", 1)), b.parameter("w", (1, 1), init="ones")
+    held = b.parameter("held", (1, 1), init="ones")
+    fixed = b.call("stop_gradient", b.call("matmul", x, held))
+    b.loss("l", b.call("mean", b.call("multiply", b.call("matmul", x, w), fixed)))
+    plan = b.build(optimizer=engine.optim.SGD(0.1, weight_decay=0.5))
+    plan.train_step({"x": np.ones((2, 1), np.float32)})
+    assert plan.parameters["held"].item() == 1.0
+    assert plan.parameters["w"].item() == pytest.approx(1 - 0.1 * 1.5)
+
+
 def test_losses_add_up_by_weight():
     b = PlanBuilder()
     x, w = b.input("x", ("N", 2)), b.parameter("w", (2, 1), init="ones")
