@@ -8,142 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from engine.native.emit import Axis, Function, Val, const, f32, multiply_tile
-from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
+from engine.native.lowerings.images import (
+    Frame,
+    Geometry,
+    dense_channels_last,
+    frames_for,
+    geometry,
+    in_channels_last,
+    input_frame,
+)
 from engine.native.lowerings.matmul import pack
 from engine.native.products import load_columns, product_rows, store_columns, tile_for
 from engine.native.writer import Use, Writer, element_strides
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """One convolution, sizes in elements."""
-
-    images: int
-    height: int
-    width: int
-    channels: int
-    out_height: int
-    out_width: int
-    filters: int
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[tuple[int, int], tuple[int, int]]
-    dilation: tuple[int, int]
-
-    @property
-    def taps(self) -> int:
-        return self.kernel[0] * self.kernel[1]
-
-
-def dense_channels_last(array: Any) -> bool:
-    """True if a (N, C, H, W) array lies in memory as packed (N, H, W, C)."""
-    _, c, h, w = array.shape
-    strides = element_strides(array)
-    wanted = (h * w * c, 1, w * c, c)
-    return all(s == t or size == 1 for s, t, size in zip(strides, wanted, array.shape, strict=True))
-
-
-def in_channels_last(w: Writer, array: Any) -> Any:
-    """The array, or a copy in the program's scratch that lies as packed (N, H, W, C)."""
-    if dense_channels_last(array):
-        return array
-    n, c, height, width = array.shape
-    copy = w.scratch(array.size).reshape(n, height, width, c).transpose(0, 3, 1, 2)
-    elementwise(w, ("copy",), array.shape, [copy], [array], lambda f, value: [value])
-    return copy
-
-
-def _geometry(
-    x: Any, w_shape: Sequence[int], y_shape: Sequence[int], attrs: Any
-) -> Geometry | None:
-    window = attrs["window"]
-    if attrs["groups"] != 1 or len(window.kernel) != 2 or x.dtype != np.float32:
-        return None
-    if 0 in (*x.shape, *w_shape, *y_shape):
-        return None
-    n, c, h, w = x.shape
-    return Geometry(
-        n,
-        h,
-        w,
-        c,
-        y_shape[2],
-        y_shape[3],
-        w_shape[0],
-        window.kernel,
-        window.stride,
-        window.padding,
-        window.dilation,
-    )
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A zero-bordered copy of one image, or the image itself where no border is needed."""
-
-    height: int
-    width: int
-    channels: int
-    top: int
-    left: int
-    inner_height: int
-    inner_width: int
-    copied: bool
-
-    @property
-    def size(self) -> int:
-        return self.height * self.width * self.channels
-
-    @property
-    def row(self) -> int:
-        return self.width * self.channels
-
-    def clear(self, f: Function, frame: Val, lanes: int) -> None:
-        """Fill with zeros: once a kernel, as only the inside is written again."""
-        if self.copied:
-            f.fill(frame, self.size, lanes)
-
-    def fill(self, f: Function, frame: Val, image: Val, lanes: int) -> Val:
-        """Copy an image inside; the pointer to read from."""
-        if not self.copied:
-            return image
-        line = self.inner_width * self.channels
-        with f.loop(0, self.inner_height) as r:
-            source = f.at(image, (r.index, line))
-            target = f.at(
-                frame, (self.top, self.row), (self.left, self.channels), (r.index, self.row)
-            )
-            f.copy(target, source, line, lanes)
-        return frame
-
-
-def _input_frame(g: Geometry) -> Frame:
-    (top, bottom), (left, right) = g.padding
-    padded = bool(top or bottom or left or right)
-    return Frame(
-        g.height + top + bottom,
-        g.width + left + right,
-        g.channels,
-        top,
-        left,
-        g.height,
-        g.width,
-        padded,
-    )
-
-
-def _frames(w: Writer, frame: Frame) -> Any:
-    return w.scratch(w.max_threads * frame.size if frame.copied else 1)
 
 
 def _tap_axes(g: Geometry, row: int, weight_row: int) -> list[Axis]:
@@ -163,7 +46,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     """The convolution, with the bias and the ReLU that follow in place."""
     step = steps[0]
     (x, weight), y = step.inputs, step.outputs[0]
-    g = _geometry(x, weight.shape, y.shape, step.attrs)
+    g = geometry(x, weight.shape, y.shape, step.attrs)
     if g is None or not (dense_channels_last(y) and dense_channels_last(weight)):
         return 0
     x = in_channels_last(w, x)
@@ -173,8 +56,8 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     flat = weight.transpose(0, 2, 3, 1).reshape(g.filters, inner)
     packed = w.scratch(inner * g.filters).reshape(inner, g.filters)
     pack(w, flat.T, packed)
-    frame = _input_frame(g)
-    frames = _frames(w, frame)
+    frame = input_frame(g)
+    frames = frames_for(w, frame)
     tile = tile_for(w.cpu, g.out_width, g.filters)
     arrays = [x, packed, y, frames] + ([bias] if bias is not None else [])
 
@@ -249,7 +132,7 @@ def lower_input_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     """A convolution of the padded gradient with the filters turned round, by stride phases."""
     step = steps[0]
     (grad, weight), out = step.inputs, step.outputs[0]
-    g = _geometry(out, weight.shape, grad.shape, step.attrs)
+    g = geometry(out, weight.shape, grad.shape, step.attrs)
     if (
         g is None
         or g.dilation != (1, 1)
@@ -289,7 +172,7 @@ def lower_input_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         g.out_width,
         bool(above or below or before or after),
     )
-    frames = _frames(w, frame)
+    frames = frames_for(w, frame)
     tile = tile_for(w.cpu, cols, g.channels)
     c, o = g.channels, g.filters
     w_row, w_col, w_out = kw * c, c, kh * kw * c
@@ -367,12 +250,12 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Image by image into a sum of the thread's own, (taps, C, filters); then summed and turned."""
     step = steps[0]
     (x, grad), out = step.inputs, step.outputs[0]
-    g = _geometry(x, out.shape, grad.shape, step.attrs)
+    g = geometry(x, out.shape, grad.shape, step.attrs)
     if g is None or not dense_channels_last(out):
         return 0
     x, grad = in_channels_last(w, x), in_channels_last(w, grad)
-    frame = _input_frame(g)
-    frames = _frames(w, frame)
+    frame = input_frame(g)
+    frames = frames_for(w, frame)
     inner = g.taps * g.channels
     size = inner * g.filters
     parts = w.scratch(w.max_threads * size)

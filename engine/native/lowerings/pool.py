@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from engine.native.emit import I16, Function, Val, const, f32
 from engine.native.lowerings import lowering
-from engine.native.lowerings.conv import dense_channels_last, in_channels_last
+from engine.native.lowerings.images import dense_channels_last, in_channels_last
 from engine.native.writer import Use, Writer
 
 if TYPE_CHECKING:
