@@ -35,6 +35,31 @@ def select(f: Function, condition: Val, yes: Val, no: Val) -> Val:
 def exp(f: Function, x: Val) -> Val:
     """e to the x: x = n ln 2 + r, then a polynomial in r (Cephes ``expf``)."""
     b = f.b
+    n, less = _reduced(f, x)
+    y = b.fadd(less, f32(1.0))
+    # 2**n in two factors, so that n = 128 and results below the normal range come out right.
+    whole = b.fptosi(select(f, b.fcmp_unordered("uno", n, n), f32(0.0), n), I32)
+    half = b.ashr(whole, _i32(1))
+    other = b.sub(whole, half)
+    y = b.fmul(b.fmul(y, _power_of_two(f, half)), _power_of_two(f, other))
+    return select(f, b.fcmp_unordered("uno", x, x), x, y)
+
+
+def expm1_below(f: Function, x: Val) -> Val:
+    """e to the x, less 1, for x <= 0: exact near 0, where the plain difference has no digits."""
+    b = f.b
+    n, less = _reduced(f, x)
+    whole = b.fptosi(select(f, b.fcmp_unordered("uno", n, n), f32(0.0), n), I32)
+    tiny = b.icmp_signed("<", whole, _i32(-126))
+    scale = _power_of_two(f, b.select(tiny, _i32(-126), whole))
+    # 2**n (e**r - 1) + (2**n - 1): the second term is exact.
+    y = f.fma(scale, less, b.fsub(scale, f32(1.0)))
+    return select(f, b.fcmp_unordered("uno", x, x), x, y)
+
+
+def _reduced(f: Function, x: Val) -> tuple[Val, Val]:
+    """n and e**r - 1, where x = n ln 2 + r."""
+    b = f.b
     # Beyond these the result is infinity or 0 in float32; clamping keeps the exponent in range.
     low, high = f32(-104.0), f32(89.0)
     clipped = select(f, b.fcmp_ordered("<", x, low), low, x)
@@ -54,13 +79,7 @@ def exp(f: Function, x: Val) -> Val:
             5.0000001201e-1,
         ),
     )
-    y = b.fadd(f.fma(p, b.fmul(r, r), r), f32(1.0))
-    # 2**n in two factors, so that n = 128 and results below the normal range come out right.
-    whole = b.fptosi(select(f, b.fcmp_unordered("uno", n, n), f32(0.0), n), I32)
-    half = b.ashr(whole, _i32(1))
-    other = b.sub(whole, half)
-    y = b.fmul(b.fmul(y, _power_of_two(f, half)), _power_of_two(f, other))
-    return select(f, b.fcmp_unordered("uno", x, x), x, y)
+    return n, f.fma(p, b.fmul(r, r), r)
 
 
 def _power_of_two(f: Function, n: Val) -> Val:
@@ -105,6 +124,63 @@ def log(f: Function, x: Val) -> Val:
     y = select(f, b.fcmp_ordered("==", x, f32(0.0)), f32(float("-inf")), y)
     bad = b.fcmp_unordered("<", x, f32(0.0))
     return select(f, bad, f32(float("nan")), y)
+
+
+def softplus(f: Function, x: Val) -> Val:
+    """log(1 + e**x) as max(x, 0) + log(1 + u) with u = e**-|x|, which stays finite."""
+    b = f.b
+    u = exp(f, b.fneg(f.intrinsic("fabs", x)))
+    whole = b.fadd(u, f32(1.0))
+    # What the sum rounded away comes back in first order (Kahan).
+    lost = b.fdiv(b.fsub(u, b.fsub(whole, f32(1.0))), whole)
+    tail = b.fadd(log(f, whole), lost)
+    return b.fadd(select(f, b.fcmp_ordered("<", x, f32(0.0)), f32(0.0), x), tail)
+
+
+def sin(f: Function, x: Val) -> Val:
+    """Sine of radians."""
+    return _turned(f, x, 0)
+
+
+def cos(f: Function, x: Val) -> Val:
+    """Cosine of radians."""
+    return _turned(f, x, 1)
+
+
+def _turned(f: Function, x: Val, quarter: int) -> Val:
+    """Sine of x + quarter * pi / 2: x = n pi / 2 + r, then a polynomial in r (Cephes ``sinf``).
+
+    The reduction is in float64, with pi / 2 in two parts: right up to 2**28, beyond which
+    float32 numbers lie more than a turn apart.
+    """
+    b = f.b
+    double = ir.DoubleType()
+
+    def wide(value: float) -> Val:
+        return ir.Constant(double, value)
+
+    bound = f32(2.0**28)
+    within = select(f, b.fcmp_ordered(">", x, bound), bound, x)
+    within = select(f, b.fcmp_ordered("<", within, f32(-(2.0**28))), f32(-(2.0**28)), within)
+    within = select(f, b.fcmp_unordered("uno", within, within), f32(0.0), within)
+    exact = b.fpext(within, double)
+    n = b.fptosi(f.intrinsic("rint", b.fmul(within, f32(0.6366197723675814))), I32)
+    turns = b.sitofp(n, double)
+    r = b.fsub(exact, b.fmul(turns, wide(1.57079632673412561417)))
+    r = b.fptrunc(b.fsub(r, b.fmul(turns, wide(6.07710050650619224932e-11))), F32)
+    z = b.fmul(r, r)
+    odd = _polynomial(f, z, (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))
+    sine = f.fma(b.fmul(odd, z), r, r)
+    even = _polynomial(f, z, (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2))
+    cosine = f.fma(b.fmul(even, z), z, f.fma(z, f32(-0.5), f32(1.0)))
+    place = b.add(n, _i32(quarter))
+    swapped = b.icmp_signed("!=", b.and_(place, _i32(1)), _i32(0))
+    y = select(f, swapped, cosine, sine)
+    negative = b.icmp_signed("!=", b.and_(place, _i32(2)), _i32(0))
+    y = select(f, negative, b.fneg(y), y)
+    # Infinity and NaN give NaN.
+    finite = b.fcmp_ordered("==", b.fsub(x, x), f32(0.0))
+    return select(f, finite, y, f32(float("nan")))
 
 
 def sigmoid(f: Function, x: Val) -> Val:

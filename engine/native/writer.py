@@ -67,6 +67,7 @@ class Writer:
         self.memory: list[ArrayType] = []
         self._kernels: dict[tuple[Any, ...], Kernel] = {}
         self._open: list[Use] = []
+        self._written: set[tuple[int, int]] = set()
 
     @property
     def lanes(self) -> int:
@@ -93,6 +94,11 @@ class Writer:
         self._meet(uses)
         self.calls.append((kernel, str(key[0]), list(arrays)))
 
+    def writes(self, array: ArrayType) -> bool:
+        """True if a kernel written so far makes the array, so that no check before can see it."""
+        first, last = span(array)
+        return any(a < last and first < b for a, b in self._written)
+
     def scratch(self, size: int) -> ArrayType:
         """Working memory of ``size`` floats, for this program alone."""
         raw = np.zeros(size + GRAIN, np.float32)
@@ -111,6 +117,12 @@ class Writer:
         if any(_conflict(old, new) for old in self._open for new in uses):
             self.meet()
         self._open += uses
+        self._written.update(use.bytes for use in uses if use.writes)
+
+
+def touching(written: Sequence[ArrayType], read: Sequence[ArrayType]) -> list[Use]:
+    """Uses of arrays of which any thread may touch any part."""
+    return [*(Use(a, True, None) for a in written), *(Use(a, False, None) for a in read)]
 
 
 def _module(name: str, types: Sequence[str], write: Callable[..., None]) -> ir.Module:

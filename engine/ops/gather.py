@@ -19,7 +19,8 @@ def _require_ids(what: str, ids: Spec) -> None:
         raise DTypeError(f"{what} found indices of type {ids.dtype.name}; expected whole numbers.")
 
 
-def _check_range(what: str, ids: Array, size: int) -> None:
+def check_range(what: str, ids: Array, size: int) -> None:
+    """Raise unless all indices lie in ``0 .. size - 1``."""
     low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
     if ids.size and (low < 0 or high >= size):
         wrong = low if low < 0 else high
@@ -50,7 +51,7 @@ class _Take(Primitive):
         (table, ids), out = inputs, outputs[0]
 
         def step() -> None:
-            _check_range("embedding", ids, table.shape[0])
+            check_range("embedding", ids, table.shape[0])
             # mode "clip" writes straight into out; the default one goes through a copy.
             np.take(table, ids, axis=0, out=out, mode="clip")
 
@@ -128,7 +129,7 @@ class _Gather(Primitive):
         (x, ids), out, axis = inputs, outputs[0], attrs["axis"]
 
         def step() -> None:
-            _check_range("gather", ids, x.shape[axis])
+            check_range("gather", ids, x.shape[axis])
             out[...] = np.take_along_axis(x, ids, axis)
 
         return step
@@ -189,7 +190,7 @@ class _OneHot(Primitive):
         classes = array_module(ids).arange(attrs["num_classes"])
 
         def step() -> None:
-            _check_range("one_hot", ids, len(classes))
+            check_range("one_hot", ids, len(classes))
             np.equal(ids[..., None], classes, out=out)
 
         return step

@@ -15,16 +15,19 @@ Lowering = Callable[[Writer, "Sequence[NamedStep]"], int]
 follow it; it returns for how many, 0 if it cannot."""
 
 LOWERINGS: dict[str, Lowering] = {}
+OTHERWISE: dict[str, Lowering] = {}
+"""Forms for what the first one does not take: other layouts, other options."""
 
 
-def lowering(*names: str) -> Callable[[Lowering], Lowering]:
-    """Register the native form of primitives."""
+def lowering(*names: str, otherwise: bool = False) -> Callable[[Lowering], Lowering]:
+    """Register the native form of primitives, or the one that serves where the first cannot."""
+    forms = OTHERWISE if otherwise else LOWERINGS
 
     def register(f: Lowering) -> Lowering:
         for name in names:
-            if name in LOWERINGS:
+            if name in forms:
                 raise ValueError(f"primitive {name!r} has two native forms")
-            LOWERINGS[name] = f
+            forms[name] = f
         return f
 
     return register
@@ -36,6 +39,7 @@ def table() -> dict[str, Lowering]:
         conv,
         cut,
         elementwise,
+        gather,
         loss,
         lstm,
         matmul,
@@ -43,6 +47,12 @@ def table() -> dict[str, Lowering]:
         pool,
         reduce,
         rows,
+        rules,
     )
 
-    return LOWERINGS
+    return {**OTHERWISE, **LOWERINGS, **{n: _either(n) for n in LOWERINGS.keys() & OTHERWISE}}
+
+
+def _either(name: str) -> Lowering:
+    first, second = LOWERINGS[name], OTHERWISE[name]
+    return lambda w, steps: first(w, steps) or second(w, steps)

@@ -10,10 +10,10 @@ import numpy as np
 from llvmlite import ir
 
 from engine.native import mathfn
-from engine.native.emit import I32, Function, Val, f32
+from engine.native.emit import I1, I8, I32, Function, Val, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
-from engine.native.writer import Writer, span
+from engine.native.writer import Writer, element_strides, span
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -142,14 +142,21 @@ def dropout_bits(f: Function, place: Val, key: tuple[Val, Val]) -> Val:
     return mix(b.xor(mix(bits), key[1]))
 
 
+MIXED: dict[str, tuple[str, ...]] = {}
+"""Element types of rules that do not work on float32 alone, as ``"inputs-output"`` initials:
+``f`` float32, ``b`` bool, ``i`` int32, ``l`` int64. A rule sees a bool as one bit."""
+
+_INITIALS = {"float32": "f", "bool": "b", "int32": "i", "int64": "l"}
+
+
 def can_lower(step: NamedStep) -> bool:
-    """True if a rule exists and everything is float32 of plain layout."""
-    return (
-        step.name in RULES
-        and len(step.outputs) == 1
-        and all(a.dtype == np.float32 for a in (*step.inputs, *step.outputs))
-        and step.outputs[0].size > 0
-    )
+    """True if a rule exists, and takes arrays of these element types."""
+    if step.name not in RULES or len(step.outputs) != 1 or not step.outputs[0].size:
+        return False
+    if step.name not in MIXED:
+        return all(a.dtype == np.float32 for a in (*step.inputs, *step.outputs))
+    types = "".join(_INITIALS.get(a.dtype.name, "?") for a in (*step.inputs, *step.outputs))
+    return f"{types[:-1]}-{types[-1]}" in MIXED[step.name]
 
 
 @lowering(*RULES)
@@ -171,15 +178,33 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
     )
 
     def body(f: Function, *loaded: Val) -> list[Val]:
+        given = [as_bit(f, v) for v in loaded]
         values: list[Val] = []
         for step, sources in zip(group, program, strict=True):
-            operands = [loaded[i] if kind == "in" else values[i] for kind, i in sources]
+            operands = [given[i] if kind == "in" else values[i] for kind, i in sources]
             values.append(RULES[step.name](f, step.attrs, *operands))
-        return values
+        return [as_byte(f, v) for v in values]
 
     sources_key = tuple(tuple(s) for s in program)
     elementwise(w, (key, sources_key), shape, outputs, inputs, body)
     return len(group)
+
+
+def as_bit(f: Function, value: Val) -> Val:
+    """A bool as it lies in memory, one byte, as the bit that rules work on; others as they are."""
+    if element_type(value) != I8:
+        return value
+    return f.b.icmp_unsigned("!=", value, ir.Constant(I8, 0))
+
+
+def as_byte(f: Function, value: Val) -> Val:
+    """The reverse of ``as_bit``."""
+    return f.b.zext(value, I8) if element_type(value) == I1 else value
+
+
+def element_type(value: Val) -> Any:
+    """The type of a number, or of a vector's elements."""
+    return value.type.element if isinstance(value.type, ir.VectorType) else value.type
 
 
 def _copy(w: Writer, step: NamedStep) -> int:
@@ -226,7 +251,7 @@ def _group(steps: Sequence[NamedStep]) -> list[NamedStep]:
         if len(group) >= 12 or not can_lower(step) or step.name in ("reshape", "broadcast_to"):
             break
         y = step.outputs[0]
-        if y.shape != out.shape or y.strides != out.strides:
+        if y.shape != out.shape or element_strides(y) != element_strides(out):
             break
         # What the pass has written may be read only at the same place, and what it has read may
         # be overwritten only at the same place.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import engine
+from engine.function import FUNCTIONS
 from engine.plan import PlanBuilder
 
 pytest.importorskip("llvmlite")
@@ -113,6 +115,115 @@ def team():
     team = Team(2)
     yield team
     team.close()
+
+
+@pytest.fixture(scope="session")
+def alone():
+    from engine.native.runtime import Team
+
+    team = Team(1)
+    yield team
+    team.close()
+
+
+class Eager:
+    """Stands in for a plan's builder: carries calls out at once, in float64."""
+
+    def __init__(self, size, values):
+        self.size, self.values, self.parameters = size, values, {}
+
+    def parameter(self, name, shape, **_):
+        data = self.values[name].astype(np.float64)
+        self.parameters[name] = engine.Tensor(data, requires_grad=True)
+        return self.parameters[name]
+
+    def state(self, name, shape, value=0.0):
+        return engine.Tensor(np.full(shape, value))
+
+    def constant(self, data):
+        data = np.asarray(data)
+        return engine.Tensor(data.astype(np.float64) if data.dtype.kind == "f" else data)
+
+    def call(self, op, *args, **attrs):
+        def sized(value):
+            return tuple(self.size if n == "N" else n for n in value)
+
+        attrs = {k: sized(v) if isinstance(v, tuple) else v for k, v in attrs.items()}
+        if op == "one_hot":
+            attrs["dtype"] = "float64"
+        args = ["float64" if isinstance(a, str) and a == "float32" else a for a in args]
+        return FUNCTIONS[op](*args, **attrs)
+
+
+def loss_of(b, y):
+    if y.shape == ():
+        return y
+    flat = b.call("reshape", b.call("multiply", y, y), shape=(-1,))
+    return b.call("mean", flat, axis=0)
+
+
+@pytest.fixture
+def verify(team, alone):
+    """``verify(make, shape, others)``: an op natively, against float64 and the NumPy kernels.
+
+    ``make(b, x, *others)`` describes it; ``x`` is an input of ``shape`` times a parameter, so that
+    gradients reach it, and ``others`` are further arrays by name. One thread and two are tried,
+    each twice: the bytes must be the same. ``python`` steps may be left to NumPy.
+    """
+
+    def run(make, shape, others=None, *, python=0, tolerance=2e-5, exact=True, spread=1.0):
+        others = others or {}
+        rng = np.random.default_rng(4)
+        batch = {"x": (spread * rng.normal(size=shape)).astype(np.float32), **others}
+
+        def build():
+            b = PlanBuilder()
+            x = b.input("x", ("N", *shape[1:]))
+            size = shape[1:] or (1,)
+            factor = b.parameter("factor", size, init="uniform", low=0.5, high=1.5)
+            more = [b.input(k, ("N", *v.shape[1:]), v.dtype.name) for k, v in others.items()]
+            y = make(b, b.call("multiply", x, factor), *more)
+            b.output("y", y)
+            b.loss("loss", loss_of(b, y))
+            return b.build(seed=1)
+
+        plan = build()
+        references = [plan.gradients(batch)]
+        if exact:
+            references.append(in_float64(make, plan, batch))
+        for threads in (team, alone):
+            native = build()
+            program = native._compiled("gradients", True, shape[0]).program
+            program.make_native(threads)
+            left = [s for s in program._run if not hasattr(s, "names")]
+            assert len(left) == python, left
+            (loss, found), (again, repeated) = (native.gradients(batch) for _ in range(2))
+            assert loss == again
+            for name, value in found.items():
+                assert value.tobytes() == repeated[name].tobytes(), name
+            for losses, gradients in references:
+                expected = losses["loss"]
+                assert loss["loss"] == pytest.approx(expected, rel=tolerance, abs=tolerance)
+                for name, value in gradients.items():
+                    scale = max(float(np.abs(value).max(initial=0.0)), 1e-2)
+                    np.testing.assert_allclose(
+                        found[name], value, rtol=0, atol=tolerance * scale, err_msg=name
+                    )
+
+    return run
+
+
+def in_float64(make, plan, batch):
+    b = Eager(len(batch["x"]), plan.state_dict())
+    inputs = [v.astype(np.float64) if v.dtype.kind == "f" else v for v in batch.values()]
+    x, *others = (engine.Tensor(v) for v in inputs)
+    factor = b.parameter("factor", x.shape[1:])
+    loss = loss_of(b, make(b, b.call("multiply", x, factor), *others))
+    loss.backward()
+    gradients = {
+        k: np.zeros(v.shape) if v.grad is None else v.grad.data for k, v in b.parameters.items()
+    }
+    return {"loss": loss.item()}, gradients
 
 
 @pytest.fixture

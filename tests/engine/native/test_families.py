@@ -80,7 +80,7 @@ def test_attention(check, causal):
         )
         return b.call("multi_head_attention", x, x, x, *weights, num_heads=2, is_causal=causal)
 
-    check(make, (3, 5, 8), python=2 if causal else 0)
+    check(make, (3, 5, 8))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from engine.native import mathfn
 from engine.native.emit import F32_P, I64, Function
 from engine.native.jit import Kernel, store, symbol
 
-NAMES = ("exp", "log", "sigmoid", "tanh", "erf")
+NAMES = ("exp", "log", "sigmoid", "tanh", "erf", "softplus", "expm1_below", "sin", "cos")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,10 @@ REFERENCES = {
     "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), -80.0, 80.0, 5e-7),
     "tanh": (np.tanh, -12.0, 12.0, 5e-7),
     "erf": (_erf, -6.0, 6.0, 1e-6),
+    "softplus": (lambda x: np.logaddexp(x, 0.0), -100.0, 100.0, 5e-7),
+    "expm1_below": (np.expm1, -100.0, 0.0, 5e-7),
+    "sin": (np.sin, -1e6, 1e6, 5e-7),
+    "cos": (np.cos, -1e6, 1e6, 5e-7),
 }
 
 
@@ -60,7 +64,8 @@ REFERENCES = {
 def test_function_is_right_to_float32_rounding(compiled, name):
     reference, low, high, tolerance = REFERENCES[name]
     rng = np.random.default_rng(3)
-    x = np.concatenate([rng.uniform(low, high, 20_000), rng.uniform(max(low, -1e-3), 1e-3, 99)])
+    near = rng.uniform(max(low, -1e-3), min(high, 1e-3), 99)
+    x = np.concatenate([rng.uniform(low, high, 20_000), near])
     x = np.abs(x).astype(np.float32) if name == "log" else x.astype(np.float32)
     expected = reference(x.astype(np.float64))
     np.testing.assert_allclose(compiled(name, x), expected, rtol=tolerance, atol=tolerance * 1e-1)
@@ -74,6 +79,10 @@ def test_function_is_right_to_float32_rounding(compiled, name):
         ("sigmoid", [-np.inf, -1e4, 0.0, 1e4, np.inf], [0.0, 0.0, 0.5, 1.0, 1.0]),
         ("tanh", [-np.inf, -50.0, 0.0, 50.0, np.inf], [-1.0, -1.0, 0.0, 1.0, 1.0]),
         ("erf", [-np.inf, -9.0, 0.0, 9.0, np.inf], [-1.0, -1.0, 0.0, 1.0, 1.0]),
+        ("softplus", [-np.inf, -200.0, 0.0, 200.0, np.inf], [0.0, 0.0, np.log(2), 200.0, np.inf]),
+        ("expm1_below", [-np.inf, -200.0, -1e-30, 0.0], [-1.0, -1.0, -1e-30, 0.0]),
+        ("sin", [-np.inf, 0.0, np.inf], [np.nan, 0.0, np.nan]),
+        ("cos", [-np.inf, 0.0, np.inf], [np.nan, 1.0, np.nan]),
     ],
 )
 def test_extreme_inputs_give_what_numpy_gives(compiled, name, x, expected):
