@@ -7,6 +7,7 @@ from engine.ops.attention import (
     sinusoidal_positions,
 )
 from engine.ops.batch_norm import batch_norm
+from engine.ops.cells import gru_cell, lstm_cell, rnn_cell
 from engine.ops.compare import accuracy, argmax, cast, equal, greater, less, where
 from engine.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
 from engine.ops.dropout import dropout, spatial_dropout
@@ -119,6 +120,7 @@ __all__ = [
     "greater",
     "group_norm",
     "gru",
+    "gru_cell",
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",
@@ -135,6 +137,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "lstm",
+    "lstm_cell",
     "mae",
     "matmul",
     "max",
@@ -165,6 +168,7 @@ __all__ = [
     "resize",
     "rms_norm",
     "rnn",
+    "rnn_cell",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",

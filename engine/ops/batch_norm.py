@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from engine.backend import Array
-from engine.errors import EngineError, ShapeError
+from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
-from engine.value import Spec, require_float, same_dtype
+from engine.ops.reduce import broadcast_to
+from engine.value import Shape, Spec, require_float, same_dtype
 
 
 def _channel_shape(ndim: int, channels: int) -> tuple[int, ...]:
     return (1, channels) + (1,) * (ndim - 2)
+
+
+def _count(shape: Shape) -> int:
+    """Elements of a channel, at least 1."""
+    return max(math.prod(shape) // max(shape[1], 1), 1)
 
 
 def _others(ndim: int) -> tuple[int, ...]:
@@ -52,7 +59,7 @@ class _BatchNorm(Primitive):
         y, mean, var = outputs
         total, factor = scratch
         axes, shape = _others(x.ndim), _channel_shape(x.ndim, x.shape[1])
-        count = max(x.size // max(x.shape[1], 1), 1)
+        count = _count(x.shape)
         epsilon = attrs["epsilon"]
         mean_wide, factor_wide = mean.reshape(shape), factor.reshape(shape)
         beta_wide = beta.reshape(shape)
@@ -73,13 +80,21 @@ class _BatchNorm(Primitive):
         return step
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        if grads[1] is not None or grads[2] is not None:
-            raise EngineError("Gradients do not flow through the statistics that batch_norm keeps.")
         x, gamma, _ = call.inputs
         _, mean, var = call.outputs
-        dx, dgamma, dbeta = apply_all(
-            "batch_norm_gradient", x, gamma, mean, var, grads[0], **call.attrs
-        )
+        dx = dgamma = dbeta = None
+        if grads[0] is not None:
+            dx, dgamma, dbeta = apply_all(
+                "batch_norm_gradient", x, gamma, mean, var, grads[0], **call.attrs
+            )
+        # Through the statistics, only in gradients of gradients.
+        shape, share = _channel_shape(x.ndim, x.shape[1]), 1.0 / _count(x.shape)
+        if grads[1] is not None:
+            part = broadcast_to((grads[1] * share).reshape(shape), x.shape)
+            dx = part if dx is None else dx + part
+        if grads[2] is not None:
+            part = (x - mean.reshape(shape)) * (grads[2] * (2.0 * share)).reshape(shape)
+            dx = part if dx is None else dx + part
         return dx, dgamma, dbeta
 
 
@@ -111,7 +126,7 @@ class _BatchNormGradient(Primitive):
         centred, inverse, a, b = scratch
         ndim = x.ndim
         axes, shape = _others(ndim), _channel_shape(ndim, x.shape[1])
-        count = max(x.size // max(x.shape[1], 1), 1)
+        count = _count(x.shape)
         # The scratch takes the input's memory order.
         order = sorted(range(ndim), key=lambda i: -x.strides[i])
         back = sorted(range(ndim), key=lambda i: order[i])
@@ -136,6 +151,52 @@ class _BatchNormGradient(Primitive):
             np.multiply(dx, a.reshape(shape), out=dx)
 
         return step
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        # With r the mean over all but the channels, y = (x - mean) / deviation and
+        # s(v) = v - r(v) - y r(v y), which is its own adjoint: dx = gamma / deviation * s(g).
+        # What mean and variance pass on to x is part of the gradient of x here.
+        x, gamma, mean, var, g = call.inputs
+        axes, shape = _others(x.ndim), _channel_shape(x.ndim, x.shape[1])
+        count = _count(x.shape)
+
+        def total(v: Any) -> Any:
+            return apply("sum", v, axes=axes, keepdims=True)
+
+        def project(v: Any) -> Any:
+            return v - total(v) * (1.0 / count) - y * (total(v * y) * (1.0 / count))
+
+        inverse = 1.0 / apply("sqrt", var + call.attrs["epsilon"]).reshape(shape)
+        y = (x - mean.reshape(shape)) * inverse
+        scale = gamma.reshape(shape)
+        to_g, to_gamma, to_y, to_inverse = [], None, [], None
+        if grads[0] is not None:
+            u = grads[0]
+            weighted, projected = u * scale, project(g)
+            to_g.append(project(u) * (scale * inverse))
+            to_gamma = (total(u * projected) * inverse).reshape(gamma.shape)
+            pair = weighted * (total(g * y) * (1.0 / count)) + g * (total(weighted * y) / count)
+            to_y.append(-(inverse * pair))
+            to_inverse = total(weighted * projected)
+        if grads[1] is not None:
+            wide = grads[1].reshape(shape)
+            to_g.append(wide * y)
+            to_y.append(wide * g)
+        if grads[2] is not None:
+            to_g.append(broadcast_to(grads[2].reshape(shape), g.shape))
+        dx = None
+        if to_y:
+            dx = inverse * project(_sum(to_y))
+        if to_inverse is not None:
+            dx = dx - y * (to_inverse * inverse * inverse * (1.0 / count))
+        return dx, to_gamma, None, None, _sum(to_g)
+
+
+def _sum(parts: Sequence[Any]) -> Any:
+    result = parts[0]
+    for part in parts[1:]:
+        result = result + part
+    return result
 
 
 @function("batch_norm")

@@ -151,6 +151,17 @@ class _ProdOfOthers(Primitive):
 
         return step
 
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        # <u, others(x)> is the sum over i of the product of row i, where u_i stands for x_i.
+        x, u, axis = call.inputs[0], grads[0], call.attrs["axis"]
+        n = x.shape[axis]
+        own = np.eye(n, dtype=bool).reshape((n,) + (1,) * axis + (n,) + (1,) * (x.ndim - axis - 1))
+        diagonal = x.constant_like(own)
+        rows = apply("where", diagonal, u.reshape((1, *u.shape)), x.reshape((1, *x.shape)))
+        others = apply("prod_of_others", rows, axis=axis + 1)
+        rest = apply("where", diagonal, *lift(0.0, others))
+        return (apply("sum", rest, axes=(0,), keepdims=False),)
+
 
 @function("prod")
 def prod(x: Any, axis: int = -1, keepdims: bool = False) -> Any:

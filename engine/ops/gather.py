@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backend import Array, array_module
 from engine.errors import DTypeError, EngineError, ShapeError
-from engine.function import Call, Primitive, Step, apply, function, primitive
+from engine.function import Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.reduce import normalise_axes
 from engine.value import Spec
 
@@ -93,10 +93,14 @@ class _TakeGradient(Primitive):
         return step
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        ids, padding = call.inputs[1], call.attrs["padding_idx"]
-        if padding is not None:
-            raise EngineError("embedding with padding_idx has no second gradient.")
-        return apply("take", grads[0], ids, padding_idx=None), None
+        (g, ids), padding = call.inputs, call.attrs["padding_idx"]
+        rows = apply("take", grads[0], ids, padding_idx=None)
+        if padding is None:
+            return rows, None
+        padded = apply("equal", *lift(ids, padding)).reshape(
+            (*ids.shape, *(1,) * (g.ndim - ids.ndim))
+        )
+        return apply("where", padded, *lift(0.0, rows)), None
 
 
 @primitive

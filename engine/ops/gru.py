@@ -13,6 +13,7 @@ from engine.function import Call, Step, apply_all, function, primitive
 from engine.ops.matmul import matmul
 from engine.ops.recurrence import (
     Cell,
+    CellGradient,
     blend,
     last_state,
     prepared,
@@ -108,7 +109,7 @@ class _Gru(Cell):
 
 
 @primitive
-class _GruGradient(Cell):
+class _GruGradient(CellGradient):
     """Gradients of gates, weight, bias and h0."""
 
     name = "gru_gradient"

@@ -9,9 +9,19 @@ import numpy as np
 
 from engine.backend import Array
 from engine.errors import EngineError, ShapeError
-from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
+from engine.function import (
+    Axes,
+    Call,
+    Primitive,
+    Step,
+    apply,
+    apply_all,
+    function,
+    lift,
+    primitive,
+)
 from engine.ops.compare import check_ids
-from engine.ops.reduce import mean, reduced_shape
+from engine.ops.reduce import mean, reduced_shape, sum_
 from engine.value import Spec, require_float, same_dtype
 
 
@@ -65,7 +75,12 @@ class _CrossEntropy(Primitive):
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         ids, p = call.inputs[1], call.outputs[1]
-        return apply("cross_entropy_gradient", p, ids, grads[0], **call.attrs), None
+        parts = []
+        if grads[0] is not None:
+            parts.append(apply("cross_entropy_gradient", p, ids, grads[0], **call.attrs))
+        if grads[1] is not None:  # only in gradients of gradients
+            parts.append(apply("softmax_gradient", grads[1], p, axis=1))
+        return (parts[0] if len(parts) == 1 else parts[0] + parts[1]), None
 
 
 @primitive
@@ -104,10 +119,14 @@ class _CrossEntropyGradient(Primitive):
         return step
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        # As a function of the probabilities, whose own gradient softmax knows.
-        raise EngineError(
-            "cross_entropy has no second gradient; compose it of log_softmax instead."
-        )
+        (p, ids, g), u = call.inputs, grads[0]
+        one = g.constant_like(np.ones((), g.dtype))
+        slope = apply("cross_entropy_gradient", p, ids, one, **call.attrs)
+        labels = ids.reshape((ids.shape[0], 1, *ids.shape[1:]))
+        ignored = apply("equal", *lift(labels, call.attrs["ignore_index"]))
+        counted = apply("where", ignored, *lift(0.0, one))
+        count = apply("clip", sum_(counted), low=1.0, high=None)
+        return u * (counted * (g / count)), None, sum_(u * slope)
 
 
 def checked_labels(ids: Array, classes: int, ignore: int) -> tuple[Array, Array | None, int]:

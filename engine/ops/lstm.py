@@ -13,6 +13,7 @@ from engine.function import Call, Step, apply_all, function, primitive
 from engine.ops.matmul import matmul
 from engine.ops.recurrence import (
     Cell,
+    CellGradient,
     blend,
     last_state,
     prepared,
@@ -115,7 +116,7 @@ class _Lstm(Cell):
 
 
 @primitive
-class _LstmGradient(Cell):
+class _LstmGradient(CellGradient):
     """Gradients of gates, weight, h0 and c0."""
 
     name = "lstm_gradient"

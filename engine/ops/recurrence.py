@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from engine.backend import Array
-from engine.errors import DTypeError, ShapeError
-from engine.function import Primitive
+from engine.errors import DTypeError, NotDifferentiableError, ShapeError
+from engine.function import Call, Primitive
 
 
 def sigmoid_in_place(x: Array) -> None:
@@ -40,6 +40,16 @@ class Cell(Primitive):
     """A recurrence over time. Its outputs include every state, which its gradient reads."""
 
     uses_outputs = True
+
+
+class CellGradient(Cell):
+    """The gradient of a recurrence, which has none itself."""
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        layer = self.name.removesuffix("_gradient")
+        raise NotDifferentiableError(
+            f"{layer} has no gradient of a gradient; loop over {layer}_cell instead, which has."
+        )
 
 
 def blend(new: Array, old: Array, alive: Array, room: Array) -> None:

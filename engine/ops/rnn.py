@@ -13,6 +13,7 @@ from engine.function import Call, Step, apply_all, function, primitive
 from engine.ops.matmul import matmul
 from engine.ops.recurrence import (
     Cell,
+    CellGradient,
     blend,
     last_state,
     prepared,
@@ -91,7 +92,7 @@ class _Rnn(Cell):
 
 
 @primitive
-class _RnnGradient(Cell):
+class _RnnGradient(CellGradient):
     """Gradients of gates, weight and h0."""
 
     name = "rnn_gradient"
