@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QRect, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
@@ -23,12 +23,16 @@ from graphstudio.ui.theme import Theme
 LAYOUT_VERSION = 1
 """Raise it when docks come, go or move: an older layout is then not restored."""
 
-LEFT_WIDTH, RIGHT_WIDTH, BOTTOM_HEIGHT = 216, 344, 300
+LEFT_WIDTH, RIGHT_WIDTH, BOTTOM_HEIGHT = 216, 376, 300
 BOTTOM_SHARE = 0.36
 """The panels below take at least this share of a tall window."""
 BOTTOM_MOST = 0.4
 WIDE = 1800
 """Width of a window in pixels from which training and code stand side by side."""
+COMFORTABLE = QSize(1440, 900)
+"""Size of the window at a first start, where the screen has room for it."""
+FRAME = QSize(16, 48)
+"""Room for title bar and borders, which no system tells before the window is shown."""
 
 
 class Dock(QDockWidget):
@@ -204,11 +208,29 @@ def restore_layout(window: QMainWindow, settings: Settings) -> bool:
 
 
 def restore_geometry(window: QMainWindow, settings: Settings) -> None:
-    """Put the window where it was, or make it as large as is comfortable."""
-    if settings.geometry and window.restoreGeometry(to_bytes(settings.geometry)):
-        return
+    """Put the window where it was, or make it as large as is comfortable.
+
+    Either way it ends inside the work area of its screen, which may be a smaller one than last
+    time: a status bar below the edge looks as if there were none.
+    """
     room = window.screen().availableGeometry()
-    window.resize(min(1440, room.width()), min(900, room.height()))
+    if not settings.geometry or not window.restoreGeometry(to_bytes(settings.geometry)):
+        window.resize(COMFORTABLE.boundedTo(room.size() - FRAME))
+        return
+    if window.windowState() & (Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen):
+        return  # the system gives it its size
+    room = window.screen().availableGeometry()
+    window.setGeometry(inside(window.geometry(), room))
+
+
+def inside(wanted: QRect, room: QRect) -> QRect:
+    """Where a window without its frame can be so that the frame lies in the work area, too."""
+    side = FRAME.width() // 2
+    free = room.adjusted(side, FRAME.height() - side, -side, -side)
+    size = wanted.size().boundedTo(free.size())
+    left = min(max(wanted.left(), free.left()), free.right() + 1 - size.width())
+    top = min(max(wanted.top(), free.top()), free.bottom() + 1 - size.height())
+    return QRect(left, top, size.width(), size.height())
 
 
 def dress_tabs(window: QMainWindow) -> None:

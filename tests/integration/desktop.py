@@ -36,9 +36,9 @@ def missing_packages() -> list[str]:
 class Screen:
     """An X server with a window manager, on the first free display."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: tuple[int, int] = SIZE) -> None:
         read, write = os.pipe()
-        geometry = f"{SIZE[0]}x{SIZE[1]}x24"
+        geometry = f"{size[0]}x{size[1]}x24"
         self._server = subprocess.Popen(
             ["Xvfb", "-displayfd", str(write), "-screen", "0", geometry, "-nolisten", "tcp"],
             pass_fds=(write,),
