@@ -22,7 +22,7 @@ class Header(QWidget):
     spare : sequence of QWidget
         Those of them that go before the status loses a figure, in this order.
     needed : sequence of QWidget
-        Those that go only when the status is at its least width, in this order.
+        Those that go only when the status has no figure left, in this order.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Header(QWidget):
         left = room - sum(_width(tool) for tool in self._tools)
         for tools, status_width in (
             (self._spare, self._status.GOOD_WIDTH),
-            (self._needed, self._status.LEAST_WIDTH),
+            (self._needed, self._status.FAIR_WIDTH),
         ):
             for tool in tools:
                 if left >= status_width:

@@ -28,6 +28,7 @@ STATES = {
     "died": (Message("Died"), "error", "error"),
 }
 """Text, icon and colour token of each state of a run; icon and word, never colour alone."""
+ENDED = ("completed", "stopped", "failed", "died")
 
 
 class Figure(QWidget):
@@ -135,11 +136,14 @@ class ProgressLine(QWidget):
 
 
 class StatusStrip(QWidget):
-    """State and place of the run, and four figures, in one row; ``bar`` goes below it."""
+    """State and place of the run, and four figures, in one row; ``bar`` goes below it.
 
-    LEAST_WIDTH, GOOD_WIDTH = 150, 560
-    SHOWN_FROM = (250, 330, 420, 520)
-    """Widths from which time left, elapsed time, throughput and learning rate are shown."""
+    The state and the epoch are always whole where they can be. What room is left goes to the
+    figures, those that matter most first, and then to the step.
+    """
+
+    LEAST_WIDTH, FAIR_WIDTH, GOOD_WIDTH = 150, 250, 640
+    SPACING = 10
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -147,6 +151,7 @@ class StatusStrip(QWidget):
         self._theme = theme
         self._state, self._what = "idle", ""
         self._epoch = self._epochs = self._step = self._steps = 0
+        self._has_room_for_step = False
         self._icon = QLabel()
         self._icon.setFixedSize(20, 20)
         self._text = QLabel()
@@ -164,13 +169,11 @@ class StatusStrip(QWidget):
         self.learning_rate = Figure("learningRate", "0.0000")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout.setSpacing(self.SPACING)
         layout.addWidget(self._icon)
         layout.addWidget(self._text)
-        layout.addSpacing(4)
         layout.addWidget(self._place, 1)
         for figure in (self.elapsed, self.left, self.speed, self.learning_rate):
-            layout.addSpacing(6)
             layout.addWidget(figure)
         theme.changed.connect(self._dress)
         self.retranslate()
@@ -178,15 +181,15 @@ class StatusStrip(QWidget):
     def set_state(self, state: str, what: str = "") -> None:
         """Show a state of ``STATES``; ``what`` says what is being prepared."""
         self._state, self._what = state, what
-        if state in ("completed", "stopped", "failed", "died"):
+        if state in ENDED:
             self.left.set_value("–")
         self._dress()
-        self._show_place()
+        self._arrange()
 
     def set_length(self, epochs: int, steps: int) -> None:
         self._epochs, self._steps = epochs, steps
         self._epoch = self._step = 0
-        self._show_place()
+        self._arrange()
 
     def set_progress(self, epoch: float, step: int) -> None:
         """``epoch`` is the position in epochs."""
@@ -214,17 +217,34 @@ class StatusStrip(QWidget):
         self.speed.set_caption(tr("Samples/s"))
         self.learning_rate.set_caption(tr("Learning rate"))
         self._dress()
-        self._show_place()
+        self._arrange()
 
     def minimumSizeHint(self) -> QSize:
         return QSize(self.LEAST_WIDTH, super().minimumSizeHint().height())
 
     def resizeEvent(self, event) -> None:
         super().resizeEvent(event)
-        # What matters least goes first when there is little room.
-        figures = (self.left, self.elapsed, self.speed, self.learning_rate)
-        for figure, width in zip(figures, self.SHOWN_FROM, strict=True):
-            figure.setVisible(self.width() >= width)
+        self._arrange()
+
+    def showEvent(self, event) -> None:
+        super().showEvent(event)
+        self._arrange()  # only now have all labels their fonts
+
+    def _arrange(self) -> None:
+        """Share the room out: what matters least goes first when there is little of it."""
+        advance = self._place.fontMetrics().horizontalAdvance
+        # Of the last step, so that nothing comes and goes while the numbers grow.
+        brief = advance(self._what if not self._steps else self._epoch_text(self._epochs))
+        whole = advance(self._place_text(self._epochs, self._steps)) if self._steps else brief
+        room = self.width() - self._icon.width() - self._text.sizeHint().width()
+        room -= 2 * self.SPACING + brief
+        ended = self._state in ENDED  # and no time is left
+        for figure in (self.left, self.elapsed, self.speed, self.learning_rate):
+            wanted = not (ended and figure is self.left)
+            room -= (figure.sizeHint().width() + self.SPACING) * wanted
+            figure.setVisible(wanted and room >= 0)
+        self._has_room_for_step = room >= whole - brief
+        self._show_place()
 
     def _dress(self) -> None:
         text, name, token = STATES[self._state]
@@ -237,13 +257,24 @@ class StatusStrip(QWidget):
             self._place.setText(self._what)
             self.bar.set_share(None if self._state == "preparing" else 0.0)
             return
-        self._place.setText(
-            tr(
-                "epoch {epoch} of {epochs} · step {step} of {steps}",
-                epoch=formats.count(min(max(self._epoch, 1), self._epochs)),
-                epochs=formats.count(self._epochs),
-                step=formats.count(self._step),
-                steps=formats.count(self._steps),
-            )
-        )
+        epoch = min(max(self._epoch, 1), self._epochs)
+        whole = self._place_text(epoch, self._step)
+        self._place.setText(whole if self._has_room_for_step else self._epoch_text(epoch))
+        self._place.setToolTip(whole)
         self.bar.set_share(min(1.0, self._step / self._steps))
+
+    def _epoch_text(self, epoch: int) -> str:
+        return tr(
+            "epoch {epoch} of {epochs}",
+            epoch=formats.count(epoch),
+            epochs=formats.count(self._epochs),
+        )
+
+    def _place_text(self, epoch: int, step: int) -> str:
+        return tr(
+            "epoch {epoch} of {epochs} · step {step} of {steps}",
+            epoch=formats.count(epoch),
+            epochs=formats.count(self._epochs),
+            step=formats.count(step),
+            steps=formats.count(self._steps),
+        )

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
+    QToolTip,
     QWidget,
 )
 
@@ -29,7 +30,7 @@ from graphstudio.i18n import render, tr
 from graphstudio.nodes.spec import ParamSpec
 from graphstudio.nodes.types import Message
 from graphstudio.ui.inspector.arithmetic import evaluate
-from graphstudio.ui.style import set_property, set_role
+from graphstudio.ui.style import plain_tip, set_property, set_role
 
 MIXED = object()
 """Stands for "the selected nodes differ"."""
@@ -333,8 +334,8 @@ class ComboBox(QComboBox):
         self.setMinimumContentsLength(4)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        # A style sheet cuts long texts where they end; three dots say that there is more.
+    def shown_text(self) -> str:
+        """The text as there is room for it."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         field = self.style().subControlRect(
@@ -343,10 +344,20 @@ class ComboBox(QComboBox):
             QStyle.SubControl.SC_ComboBoxEditField,
             self,
         )
-        room = field.width() - 4
-        option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideRight, room
-        )
+        mode = Qt.TextElideMode.ElideRight
+        return self.fontMetrics().elidedText(option.currentText, mode, field.width() - 4)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and self.shown_text() != self.currentText():
+            QToolTip.showText(event.globalPos(), plain_tip(self.currentText()), self)
+            return True
+        return super().event(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        # A style sheet cuts long texts where they end; three dots say that there is more.
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        option.currentText = self.shown_text()
         painter = QStylePainter(self)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from graphstudio import i18n
 from graphstudio.document.model import DataSpec, Document
@@ -17,6 +17,7 @@ from graphstudio.training import files
 from graphstudio.training.messages import Failed, Finished, Preparing
 from graphstudio.ui.dashboard.panel import CONFUSION as CONFUSION_TAB
 from graphstudio.ui.dashboard.panel import DashboardPanel
+from graphstudio.ui.dashboard.status import StatusStrip
 from graphstudio.ui.project import Project
 from graphstudio.ui.training_bridge import TrainingBridge
 from tests.graphstudio.ui.dashboard.conftest import (
@@ -66,6 +67,7 @@ def test_without_runs_it_says_what_to_press(panel):
 
 
 def test_a_live_run_is_shown_as_it_goes(panel, bridge, tmp_path, qtbot):
+    panel.resize(1500, 600)
     begin(bridge, tmp_path / "demo.runs" / FIRST)
     for first in range(1, 101, 20):
         bridge.stepped.emit(step_metrics(first, 20))
@@ -402,6 +404,37 @@ def test_language_and_theme_change_while_it_is_open(panel, bridge, theme, tmp_pa
     for index in range(3):
         panel.tabs.setCurrentIndex(index)
         assert not panel.grab().isNull()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("status", ["running", "completed"])
+@pytest.mark.parametrize("width", [240, 330, 420, 520, 700, 900])
+def test_the_epoch_is_whole_and_the_rest_as_there_is_room(qtbot, theme, width, status, language):
+    i18n.set_language(language)
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.resize(1000, 100)
+    strip = StatusStrip(theme, window)
+    strip.set_length(15, 600)
+    strip.set_state(status)
+    strip.set_figures(3.0, 12.0, 10_941.0, 0.001)
+    strip.set_progress(15.0, 600)
+    strip.resize(width, 40)
+    window.show()
+    qtbot.waitExposed(window)
+    place = strip.findChild(QLabel, "runProgressText")
+    assert place.fontMetrics().horizontalAdvance(place.text()) <= place.width()
+    assert "15" in place.text()
+    assert "600" in place.toolTip()
+    figures = [strip.left, strip.elapsed, strip.speed, strip.learning_rate]
+    if status == "completed":
+        assert strip.left.isHidden(), "no time is left of a run that has ended"
+        del figures[0]
+    shown = [figure.isVisible() for figure in figures]
+    assert shown == sorted(shown, reverse=True), "what matters least goes first"
+    assert all(shown) or width < 700
+    assert ("600" in place.text()) == (place.text() == place.toolTip())
+    assert "600" in place.text() or width < 900
 
 
 @pytest.mark.parametrize("width", [420, 600, 760, 1500])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QToolTip
 
 from graphstudio.nodes.spec import ParamSpec
 from graphstudio.ui.inspector.editors import stepped
@@ -193,3 +195,17 @@ def test_the_keyboard_stays_in_a_field_whose_choices_change(form, qtbot):
     fewer = dataclasses.replace(MODE, choices=("same",))
     form.set_specs((UNITS, RATE, fewer))
     assert form.window().focusWidget() is form.editor("mode").box
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
+def test_a_choice_that_is_cut_is_whole_in_the_tool_tip(form, qtbot):
+    box = form.editor("mode").box
+    box.setItemText(0, "the very long name of a choice")
+    box.setCurrentIndex(0)
+    box.setFixedWidth(90)
+    qtbot.wait(10)
+    assert box.shown_text().endswith("…")
+    place = box.rect().center()
+    QApplication.sendEvent(box, QHelpEvent(QEvent.Type.ToolTip, place, box.mapToGlobal(place)))
+    assert QToolTip.text() == "the very long name of a choice"
+    QToolTip.hideText()
