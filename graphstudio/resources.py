@@ -29,3 +29,8 @@ def data_dir(kind: str) -> Path:
 def resource(*parts: str) -> Path:
     """Path below ``resources/``, such as ``resource("icons", "nodes", "layer.dense.svg")``."""
     return data_dir("resources").joinpath(*parts)
+
+
+def is_installed(path: Path) -> bool:
+    """True for what lies inside the package: the next installation replaces it."""
+    return path.resolve().is_relative_to(_PACKAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from graphstudio.document import format as file_format
 from graphstudio.document.format import FormatError
 from graphstudio.document.model import Document
 from graphstudio.nodes.types import Message
-from graphstudio.resources import data_dir
+from graphstudio.resources import data_dir, is_installed
 
 SUFFIX = ".gsproj"
 
@@ -81,6 +82,13 @@ def save_project(document: Document, path: Path) -> Path:
             [Message("'{path}' cannot be saved: {reason}", {"path": str(path), "reason": reason})]
         ) from error
     return path
+
+
+def may_be_replaced(path: Path) -> bool:
+    """Whether a project's file is its user's to write: not an installed example, not read-only."""
+    if is_installed(path):
+        return False
+    return os.access(path if path.exists() else path.parent, os.W_OK)
 
 
 def new_project() -> Document:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from graphstudio.document.changes import Change
 from graphstudio.document.history import History
 from graphstudio.document.model import MAIN, ChangeSet, Document, DocumentError
-from graphstudio.i18n import render
+from graphstudio.i18n import render, tr
 from graphstudio.ir.check import Checker
 from graphstudio.ir.result import CheckResult
 from graphstudio.nodes.types import Message
@@ -33,12 +33,18 @@ class Project(QObject):
     path_changed = Signal()
 
     def __init__(
-        self, document: Document, path: Path | None = None, parent: QObject | None = None
+        self,
+        document: Document,
+        path: Path | None = None,
+        parent: QObject | None = None,
+        *,
+        example: str = "",
     ) -> None:
         super().__init__(parent)
         self.document = document
         self.graph_id = MAIN
         self.path = path
+        self._example = example
         self.history = History(document)
         self.history.subscribe(self._on_change)
         self.checker = Checker(document, describe_data)
@@ -47,6 +53,11 @@ class Project(QObject):
         self._pending = ChangeSet()
         self._timer = QTimer(self, singleShot=True, interval=CHECK_DELAY_MS)
         self._timer.timeout.connect(self.check_now)
+
+    @property
+    def name(self) -> str:
+        """As titles show it: that of its file, or of the example that it is a copy of."""
+        return self.path.stem if self.path else self._example or tr("New project")
 
     def push(self, command: tuple[Message, Sequence[Change]], *, merge: str = "") -> bool:
         """Carry out a command of ``document.commands``; False (and ``refused``) if it cannot be."""

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from graphstudio.document.model import Document
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
+from graphstudio.resources import is_installed
 from graphstudio.services import projects
 from graphstudio.services.projects import SUFFIX, OpenedProject, ProjectError
 from graphstudio.ui.project import Project
@@ -65,7 +66,7 @@ class ProjectFiles(QObject):
     @property
     def name(self) -> str:
         """Name of the open project, as titles show it."""
-        return self.project.path.stem if self.project.path else tr("New project")
+        return self.project.name
 
     def new(self) -> bool:
         if not self.may_close():
@@ -74,7 +75,7 @@ class ProjectFiles(QObject):
         return True
 
     def new_from_example(self, name: str) -> bool:
-        """Open a copy of an example, which is not saved anywhere yet."""
+        """Open a copy of an example: it has the name, and is not saved anywhere yet."""
         if not self.may_close():
             return False
         try:
@@ -82,7 +83,7 @@ class ProjectFiles(QObject):
         except ProjectError as error:
             self._tell(tr("The example cannot be opened"), error.problems)
             return False
-        self._take(document, None)
+        self._take(document, None, example=name)
         return True
 
     def open(self, path: Path | None = None) -> bool:
@@ -106,7 +107,7 @@ class ProjectFiles(QObject):
 
     def save(self) -> bool:
         project = self.project
-        if project.path is None:
+        if project.path is None or not projects.may_be_replaced(project.path):
             return self.save_as()
         if self.changed_on_disk():
             match self._questions.overwrite_changed(project.path.name):
@@ -117,7 +118,9 @@ class ProjectFiles(QObject):
         return self._write(project.path)
 
     def save_as(self) -> bool:
-        suggested = self.project.path or Path(self._folder()) / f"{_slug(self.name)}{SUFFIX}"
+        suggested = self.project.path
+        if suggested is None or not projects.may_be_replaced(suggested):
+            suggested = Path(self._folder()) / f"{_slug(self.name)}{SUFFIX}"
         path = self._questions.save_path(suggested)
         return path is not None and self._write(path)
 
@@ -164,9 +167,9 @@ class ProjectFiles(QObject):
         self.project.history.mark_unclean()
         self.project.clean_changed.emit(False)
 
-    def _take(self, document: Document, path: Path | None) -> None:
+    def _take(self, document: Document, path: Path | None, *, example: str = "") -> None:
         old = self.project
-        self.project = Project(document, path)
+        self.project = Project(document, path, example=example)
         self._stamp = Stamp.of(path) if path else None
         if path is not None:
             self._remember(path)
@@ -189,10 +192,12 @@ class ProjectFiles(QObject):
         self._settings.save()
 
     def _folder(self) -> str:
-        if self.project.path is not None:
-            return str(self.project.path.parent)
+        path = self.project.path
+        if path is not None and projects.may_be_replaced(path):
+            return str(path.parent)
         last = self._settings.last_folder
-        return last if last and Path(last).is_dir() else str(Path.home())
+        usable = last and Path(last).is_dir() and not is_installed(Path(last))
+        return last if usable else str(Path.home())
 
     def _tell(self, title: str, problems: list[Message]) -> None:
         self._questions.show_problems(title, problems)

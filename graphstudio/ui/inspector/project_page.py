@@ -151,7 +151,7 @@ class ProjectPage(QWidget):
 
     def show_project(self) -> None:
         """Show data, training and totals as they are now."""
-        self._title.setText(self._project.path.stem if self._project.path else tr("New project"))
+        self._title.setText(self._project.name)
         self._show_data()
         self._show_training()
         self.show_result()

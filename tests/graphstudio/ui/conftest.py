@@ -102,6 +102,7 @@ class Answers:
         self.on_recover = "later"
         self.to_open = None
         self.to_save = None
+        self.suggested = None
         self.asked: list[str] = []
         self.told: list[tuple[str, list[str]]] = []
 
@@ -127,6 +128,7 @@ class Answers:
 
     def save_path(self, suggested):
         self.asked.append(f"save {suggested.name}")
+        self.suggested = suggested
         return self.to_save
 
     def show_problems(self, title, problems):

@@ -15,6 +15,7 @@ from graphstudio.document import commands
 from graphstudio.document import format as file_format
 from graphstudio.resources import data_dir
 from graphstudio.services.projects import open_project
+from graphstudio.ui.inspector.editors import ComboBox
 from graphstudio.ui.main_window import MainWindow
 from graphstudio.ui.settings import Settings
 from graphstudio.ui.theme import LIGHT, Theme
@@ -45,7 +46,8 @@ def test_the_start_page_shows_no_panels(window):
 def test_an_example_brings_the_panels(digits):
     assert digits.has_project()
     assert hidden(digits) == set()
-    assert "New project" in digits.windowTitle()
+    assert digits.windowTitle() == "digits_cnn[*] — graphstudio"
+    assert not digits.isWindowModified()
     assert len(digits.canvas.graph_scene.nodes) == len(digits.project.document.main.nodes)
 
 
@@ -132,6 +134,15 @@ def test_labels_of_the_inspector_fit_their_panel(digits, language, qtbot):
         qtbot.wait(20)
         area = digits.inspector._area
         assert area.widget().width() <= area.viewport().width()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_source_of_the_data_is_read_whole(digits, language, qtbot):
+    digits.use_language(language)
+    qtbot.wait(20)
+    box = digits.inspector.findChild(ComboBox)
+    assert box.currentText()
+    assert box.shown_text() == box.currentText()
 
 
 def test_layout_is_remembered(qtbot, answers):

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from graphstudio import resources
 from graphstudio.document import commands
 from graphstudio.document import format as file_format
 from graphstudio.document.model import Document
@@ -131,10 +132,33 @@ def test_a_saved_project_is_remembered(files, answers, tmp_path):
     assert files.project.history.clean
 
 
-def test_an_example_is_a_copy(files):
+def test_an_example_is_a_copy_with_its_name(files, answers, tmp_path):
     assert files.new_from_example("digits_cnn")
     assert files.project.path is None
+    assert files.name == "digits_cnn"
+    edit(files)
+    answers.to_save = tmp_path / "mine.gsproj"
+    assert files.save()
+    assert answers.asked == ["save digits_cnn.gsproj"]
+    assert files.name == "mine"
     assert len(files.project.document.main.nodes) > 5
+
+
+def test_an_installed_example_is_saved_elsewhere(files, answers, saved, tmp_path, monkeypatch):
+    package = tmp_path / "graphstudio"
+    installed = package / "_data" / "example.gsproj"
+    installed.parent.mkdir(parents=True)
+    before = saved.read_bytes()
+    installed.write_bytes(before)
+    monkeypatch.setattr(resources, "_PACKAGE", package)
+    assert files.open(installed)
+    edit(files)
+    answers.to_save = tmp_path / "mine.gsproj"
+    assert files.save()
+    assert answers.asked == ["save example.gsproj"]
+    assert not resources.is_installed(answers.suggested)
+    assert installed.read_bytes() == before
+    assert files.project.path == answers.to_save
 
 
 def test_training_can_keep_a_project_open(qapp, answers):
