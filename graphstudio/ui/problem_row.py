@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import (
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from graphstudio.i18n import render, tr
 from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ir.fixes import fix_changes
 from graphstudio.nodes.spec import build, find_type
 from graphstudio.nodes.types import Fix, Message
+from graphstudio.ui.fix_button import FixButton
 from graphstudio.ui.icons import icon, pixmap
 from graphstudio.ui.project import Project
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
 
 ICON = 16
+BESIDE = 0.45
+"""The largest share of a row that the buttons beside the words take; else they go below."""
+LEAST_WIDTH = 160
 TOKENS = {"error": "error", "warning": "warning", "blocked": "text_dim"}
 
 
@@ -109,29 +120,25 @@ class ProblemRow(QFrame):
         words.setSpacing(2)
         words.addWidget(self._message)
         words.addWidget(self._hint)
-        self.fix_buttons: list[QPushButton] = []
-        buttons = QVBoxLayout() if not show_place else QHBoxLayout()
-        buttons.setSpacing(6)
+        self.fix_buttons: list[FixButton] = []
+        self._buttons = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._buttons.setSpacing(6)
         for i, fix in enumerate(diagnostic.fixes):
-            button = QPushButton()
+            button = FixButton()
             button.setObjectName(f"fix_{diagnostic.node or 'project'}_{i}")
-            button.setIconSize(QSize(20, 14))  # wider than the picture: a gap to the text
-            set_role(button, "fix")
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(lambda _=False, f=fix: self._apply(f))
             self.fix_buttons.append(button)
-            buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+            self._buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+        self._buttons.addStretch(1)
+        self._body = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._body.setSpacing(5)
+        self._body.addLayout(words, 1)
+        self._body.addLayout(self._buttons)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 7, 12, 7)
         row.setSpacing(10)
         row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
-        if show_place:
-            row.addLayout(words, 1)
-            row.addLayout(buttons)
-        else:
-            words.addLayout(buttons)
-            words.setSpacing(5)
-            row.addLayout(words, 1)
+        row.addLayout(self._body, 1)
         theme.changed.connect(self._recolor)
         self._recolor()
         self.retranslate()
@@ -154,6 +161,26 @@ class ProblemRow(QFrame):
             title = _sentence(render(fix.title), stop=False)
             button.setText(title)
             button.setAccessibleName(title)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Put the buttons beside the words if they leave them room, else below."""
+        margins = self.layout().contentsMargins()
+        room = self.width() - margins.left() - margins.right() - ICON - self.layout().spacing()
+        widths = [button.sizeHint().width() for button in self.fix_buttons]
+        wanted = sum(widths) + self._buttons.spacing() * max(0, len(widths) - 1)
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        beside = self._show_place and wanted <= BESIDE * room
+        self._body.setDirection(across if beside else down)
+        self._buttons.setDirection(across if wanted <= room else down)
+
+    def minimumSizeHint(self) -> QSize:
+        # Buttons that are beside the words now go below when there is less room.
+        return QSize(LEAST_WIDTH, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
 
     def _recolor(self) -> None:
         tokens = self._theme.tokens

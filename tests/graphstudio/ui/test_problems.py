@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from graphstudio import i18n
 from graphstudio.document import commands
+from graphstudio.nodes.types import Message, SetParam
 from graphstudio.services import projects
+from graphstudio.ui.fix_button import FixButton
+from graphstudio.ui.problem_row import ProblemRow
 from graphstudio.ui.problems import ProblemsPanel
 from graphstudio.ui.project import Project
 
@@ -112,3 +119,52 @@ def test_an_empty_project_says_what_is_missing(theme, qtbot):
     panel = ProblemsPanel(Project(Document()), theme)
     qtbot.addWidget(panel)
     assert {r.diagnostic.node for r in panel.rows} == {None}
+
+
+LONG = "Read the field 'the measured temperature of the left half of the picture'"
+
+
+@pytest.mark.parametrize("show_place", [True, False])
+@pytest.mark.parametrize("width", [200, 320, 700, 1600])
+@pytest.mark.parametrize("titles", [("Insert Flatten",), ("Insert Flatten", LONG), (LONG,) * 3])
+def test_words_and_fixes_fit_in_their_row(project, theme, qtbot, width, titles, show_place):
+    diagnostic = next(d for d in project.result.diagnostics if d.fixes)
+    fixes = tuple(SetParam(Message(title), "units", i + 1) for i, title in enumerate(titles))
+    diagnostic = dataclasses.replace(diagnostic, fixes=fixes)
+    panel = QWidget()
+    qtbot.addWidget(panel)
+    column = QVBoxLayout(panel)
+    column.setContentsMargins(0, 0, 0, 0)
+    row = ProblemRow(project, diagnostic, theme, show_place=show_place)
+    column.addWidget(row)
+    column.addStretch(1)
+    panel.resize(width, 500)
+    panel.show()
+    qtbot.wait(10)
+    assert row.width() == width
+    words = row.findChildren(QLabel)[1]
+    assert words.width() >= min(140, 0.5 * width), "the words keep their room"
+    parts = [words, *row.fix_buttons]
+    for i, part in enumerate(parts):
+        assert row.rect().contains(part.geometry())
+        assert not any(part.geometry().intersects(other.geometry()) for other in parts[:i])
+    for button, title in zip(row.fix_buttons, titles, strict=True):
+        assert button.text() == title
+        whole = button.shown_text() == title
+        assert whole == (button.width() >= button.sizeHint().width())
+        assert whole or width < 700
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
+def test_a_fix_that_is_cut_is_whole_in_the_tool_tip(qtbot):
+    button = FixButton()
+    button.setText(LONG)
+    button.setFixedWidth(150)
+    qtbot.addWidget(button)
+    button.show()
+    assert button.shown_text().endswith("…")
+    place = button.rect().center()
+    tip = QHelpEvent(QEvent.Type.ToolTip, place, button.mapToGlobal(place))
+    QApplication.sendEvent(button, tip)
+    assert QToolTip.text() == LONG
+    QToolTip.hideText()
