@@ -152,7 +152,7 @@ def product_rows(
             load=lambda place, v: load_columns(f, place, lanes, valid[v]),
         )
         if relu:
-            acc = [_rectified(f, value, lanes) for value in acc]
+            acc = [rectified(f, value, zeros(lanes)) for value in acc]
         for r in range(rows):
             for v in range(vectors):
                 store_columns(
@@ -188,9 +188,8 @@ def product_rows(
         all_rows(full_columns, vectors, rest - (vectors - 1) * lanes)
 
 
-def _rectified(f: Function, value: Val, lanes: int) -> Val:
-    """0 where negative; a NaN stays."""
-    nothing = zeros(lanes)
+def rectified(f: Function, value: Val, nothing: Val) -> Val:
+    """0 where negative, a NaN stays; ``nothing`` is 0 in as many lanes as ``value`` has."""
     return f.b.select(f.b.fcmp_ordered("<", value, nothing), nothing, value)
 
 

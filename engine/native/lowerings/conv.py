@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.native.emit import Axis, Function, Val, const, f32, multiply_tile
-from engine.native.lowerings import lowering
+from engine.native.lowerings import lowering, winograd
 from engine.native.lowerings.images import (
     Frame,
     Geometry,
@@ -51,6 +51,9 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     x = in_channels_last(w, x)
     bias, relu, done = _epilogue(steps, y)
+    if winograd.suits(g):
+        winograd.convolve(w, g, x, winograd.transformed_filters(w, weight), y, bias, relu)
+        return done
     # (filters, kh, kw, C) turned so that the filters lie side by side: (kh, kw, C, filters).
     inner = g.taps * g.channels
     flat = weight.transpose(0, 2, 3, 1).reshape(g.filters, inner)
@@ -139,6 +142,10 @@ def lower_input_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         or not (dense_channels_last(out) and dense_channels_last(weight))
     ):
         return 0
+    if winograd.suits(winograd.turned(g)):
+        filters = winograd.filters_by_rows(w, weight, flipped=True)
+        winograd.convolve(w, winograd.turned(g), in_channels_last(w, grad), filters, out)
+        return 1
     (kh, kw), (sh, sw) = g.kernel, g.stride
     (top, _), (left, _) = g.padding
     # Offsets of gradient rows that any input row reads, relative to (row // stride).
@@ -254,6 +261,9 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     if g is None or not dense_channels_last(out):
         return 0
     x, grad = in_channels_last(w, x), in_channels_last(w, grad)
+    if winograd.suits(g):
+        winograd.weight_gradient(w, g, x, grad, out)
+        return 1
     frame = input_frame(g)
     frames = frames_for(w, frame)
     inner = g.taps * g.channels
