@@ -1,0 +1,101 @@
+"""Recurrent layers in native code: GRU, simple RNN, and samples of different lengths."""
+
+import numpy as np
+import pytest
+
+GATES = {"gru": 3, "lstm": 4, "rnn": 1}
+SIZES = [(1, 1, 1, 1), (5, 4, 3, 6), (9, 3, 8, 20), (33, 5, 4, 17)]
+
+
+def parameter(b, name, *shape):
+    return b.parameter(name, shape, init="uniform", low=-0.5, high=0.5)
+
+
+def layer(op, inputs, hidden, *, reads="all", **options):
+    """``make`` for one direction of a layer whose results all reach the loss, or some of them."""
+
+    def make(b, x, lengths=None):
+        gates = GATES[op]
+        weights = [
+            parameter(b, "ih", gates * hidden, inputs),
+            parameter(b, "hh", gates * hidden, hidden),
+            parameter(b, "bias", gates * hidden),
+        ]
+        if op == "gru":
+            weights.append(parameter(b, "bias_hh", gates * hidden))
+        y, *states = b.call(op, x, *weights, lengths=lengths, **options)
+        if reads == "sequence":
+            return y
+        if reads == "state":
+            return states[0]
+        return b.call("concatenate", b.call("flatten", y), *states, axis=1)
+
+    return make
+
+
+@pytest.mark.parametrize(("size", "length", "inputs", "hidden"), SIZES)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("op", ["gru", "rnn"])
+def test_both_directions(verify, op, size, length, inputs, hidden, reverse):
+    verify(layer(op, inputs, hidden, reverse=reverse), (size, length, inputs))
+
+
+def test_rectified_rnn(verify):
+    verify(layer("rnn", 8, 20, activation="relu"), (9, 3, 8))
+
+
+@pytest.mark.parametrize(("size", "length", "inputs", "hidden"), SIZES[1:])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("op", GATES)
+def test_samples_end_at_steps_of_their_own(verify, op, size, length, inputs, hidden, reverse):
+    lengths = np.random.default_rng(1).integers(0, length + 1, size)
+    lengths[:2] = 0, length
+    verify(layer(op, inputs, hidden, reverse=reverse), (size, length, inputs), {"lengths": lengths})
+
+
+@pytest.mark.parametrize("reads", ["sequence", "state"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("op", GATES)
+def test_gradients_that_nothing_gives(verify, op, masked, reads):
+    lengths = {"lengths": np.array([3, 1, 2, 0, 3], np.int32)} if masked else {}
+    verify(layer(op, 4, 18, reads=reads), (5, 3, 4), lengths)
+
+
+@pytest.mark.parametrize("op", GATES)
+def test_first_states_that_are_parts_of_another_array(verify, op):
+    def make(b, x):
+        count = 2 if op == "lstm" else 1
+        states = b.call("slice", x, (slice(None), 0, slice(1, None)))
+        gates = GATES[op]
+        weights = [
+            parameter(b, "ih", gates * 7, 8),
+            parameter(b, "hh", gates * 7, 7),
+            parameter(b, "bias", gates * 7),
+        ]
+        if op == "gru":
+            weights.append(None)
+        return b.call(op, x, *weights, *[states] * count)[0]
+
+    verify(make, (5, 3, 8))
+
+
+@pytest.mark.parametrize("op", GATES)
+def test_an_ended_sample_reads_no_further(op, agree):
+    """What lies behind a sample's end, even no number at all, changes nothing."""
+    from engine.plan import PlanBuilder
+
+    def build():
+        b = PlanBuilder()
+        x, lengths = b.input("x", ("N", 4, 3)), b.input("lengths", ("N",), "int64")
+        y = layer(op, 3, 5)(b, x, lengths)
+        b.loss("loss", b.call("mean", b.call("square", y)))
+        return b.build(seed=1)
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 4, 3)).astype(np.float32)
+    lengths = np.array([2, 4, 0])
+    plan = build()
+    plan.prepare(3, ("evaluate",))
+    expected = plan.evaluate({"x": x, "lengths": lengths})["loss"]
+    x[0, 2:], x[2] = np.nan, np.nan
+    assert plan.evaluate({"x": x, "lengths": lengths})["loss"] == expected
