@@ -35,7 +35,6 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Gates, the state's share of the new gate, and the state of every step."""
     step = steps[0]
     gates, weight, bias, h0, lengths = step.inputs
-    sequence, hs, acts = step.outputs
     if not fits(step.outputs, step.inputs[:4], lengths):
         return 0
     gates, bias, h0 = (row_major(w, v) for v in (gates, bias, h0))

@@ -34,7 +34,6 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Gates, cell and hidden state of every step; a sample that has ended keeps its states."""
     step = steps[0]
     gates, weight, h0, c0, lengths = step.inputs
-    sequence, hs, cs, acts = step.outputs
     if not fits(step.outputs, step.inputs[:4], lengths):
         return 0
     gates, h0, c0 = (row_major(w, v) for v in (gates, h0, c0))

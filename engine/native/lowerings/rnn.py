@@ -34,7 +34,6 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     """The product is written where the state will lie, and becomes it."""
     step = steps[0]
     gates, weight, h0, lengths = step.inputs
-    sequence, hs = step.outputs
     if not fits(step.outputs, step.inputs[:3], lengths):
         return 0
     gates, h0 = row_major(w, gates), row_major(w, h0)
