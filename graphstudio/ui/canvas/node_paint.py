@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -26,59 +27,112 @@ from graphstudio.ui.canvas.style import CanvasStyle, faded, mix, paint_badge
 _SHELL_PIXELS = 2.5
 """Above this many device pixels a unit few nodes are in view, and shells would be large."""
 _MOST_SHELLS = 300
-_MOST_WHOLE = 400
+_MOST_PIXELS = 16_000_000
+"""Of whole nodes kept: twice what a large screen shows, at four bytes each."""
+_FEW_PIXELS = 400_000
+"""Fewer than these are painted anew for every zoom within a frame."""
+_STRETCH = (0.4, 1.5)
+"""How much smaller or larger than painted a picture may be shown while the view moves."""
 
 
 class Shells:
     """Pictures of nodes, with and without their own texts, for one theme at one scale.
 
     A rounded, shadowed body with ports costs twenty times as much to paint as to copy, and a
-    graph of a thousand nodes has a few dozen different ones: these *shells* make zooming quick.
-    A node that is painted again at the same scale is kept whole, which makes panning quick.
+    graph of a thousand nodes has a few dozen different ones: these *shells* serve nodes that are
+    seen for the first time. ``make`` then paints each node whole, which is quick to copy as well.
+
+    While the view moves, what is there is shown larger or smaller instead of being painted for
+    every zoom on the way; ``rest`` ends that.
     """
 
     def __init__(self) -> None:
-        self._scale = (0.0, 0.0)
+        self.scale = 0.0
+        """Device-independent pixels a unit of the pictures."""
+        self.moving = False
+        """True while pictures need not be sharp."""
+        self._dpr = 0.0
+        self._stretched = False
+        self._fresh = True
         self._shells: dict[object, QPixmap] = {}
-        self._whole: OrderedDict[object, tuple[NodeFace, QPixmap | None]] = OrderedDict()
+        # each value holds its face, which keeps the id in the key from being used again
+        self._whole: OrderedDict[object, tuple[NodeFace, QPixmap]] = OrderedDict()
+        self.num_pixels = 0
+        """Device pixels of whole nodes."""
+        self._wanted: dict[object, tuple[NodeFace, CanvasStyle, FaceState]] = {}
 
     def clear(self) -> None:
         """The theme has changed: paint them anew."""
         self._shells.clear()
         self._whole.clear()
+        self._wanted.clear()
+        self.num_pixels = 0
+        self._fresh = True
 
-    def shell(
-        self, face: NodeFace, style: CanvasStyle, state: FaceState, scale: float, dpr: float
-    ) -> QPixmap:
+    def rest(self) -> bool:
+        """The view has come to rest; True if what it shows is not sharp."""
+        self.moving = False
+        stretched, self._stretched = self._stretched, False
+        return stretched
+
+    def use(self, scale: float, dpr: float) -> float:
+        """Choose the pictures for a zoom; how many times larger than painted to show them."""
+        if (scale, dpr) == (self.scale, self._dpr):
+            return 1.0
+        if self.moving and dpr == self._dpr and self.num_pixels > _FEW_PIXELS:
+            least, most = _STRETCH
+            if least <= scale / self.scale <= most:
+                self._stretched = True
+                return scale / self.scale
+        self.clear()
+        self.scale, self._dpr = scale, dpr
+        return 1.0
+
+    def shell(self, face: NodeFace, style: CanvasStyle, state: FaceState) -> QPixmap:
         """Body, ports and badge; the corner of the picture lies ``MARGIN`` outside the body's."""
-        if self._scale != (scale, dpr) or len(self._shells) > _MOST_SHELLS:
-            self.clear()
-            self._scale = (scale, dpr)
         key = (face.look, state.selected, state.hovered, state.connected)
         found = self._shells.get(key)
         if found is None:
-            found = self._shells[key] = _picture(face, style, state, scale, dpr, _paint_shell)
+            if len(self._shells) >= _MOST_SHELLS:
+                self._shells.clear()
+            found = _picture(face, style, state, self.scale, self._dpr, _paint_shell)
+            self._shells[key] = found
         return found
 
-    def whole(
-        self, face: NodeFace, style: CanvasStyle, state: FaceState, scale: float, dpr: float
-    ) -> QPixmap | None:
-        """The node with its texts, or None when it is asked for the first time."""
-        if self._scale != (scale, dpr):
-            return None
+    def whole(self, face: NodeFace, style: CanvasStyle, state: FaceState) -> QPixmap | None:
+        """The node with its texts, or None if ``make`` has yet to paint it."""
         key = (id(face), face.version, state.selected, state.hovered, state.connected)
         found = self._whole.get(key)
         if found is None:
-            self._whole[key] = (face, None)  # holding the face keeps its id from being used again
-            if len(self._whole) > _MOST_WHOLE:
-                self._whole.popitem(last=False)
+            seen = FaceState(state.selected, state.hovered, connected=state.connected)
+            self._wanted[key] = (face, style, seen)
             return None
         self._whole.move_to_end(key)
-        picture = found[1]
-        if picture is None:
-            picture = _picture(face, style, state, scale, dpr, _paint_all)
+        return found[1]
+
+    @property
+    def wanted(self) -> bool:
+        """True if nodes were asked for that are not painted whole."""
+        return bool(self._wanted)
+
+    def make(self, budget_s: float) -> None:
+        """Paint nodes whole that were asked for, the last ones first, for about this long."""
+        fresh, self._fresh = self._fresh, False
+        if self.moving and fresh:
+            return  # the next frame of a zoom may want another scale
+        stop = time.perf_counter() + budget_s
+        while self._wanted:
+            key, (face, style, state) = self._wanted.popitem()
+            if key[1] != face.version:
+                continue
+            picture = _picture(face, style, state, self.scale, self._dpr, _paint_all)
             self._whole[key] = (face, picture)
-        return picture
+            self.num_pixels += picture.width() * picture.height()
+            while self.num_pixels > _MOST_PIXELS:
+                _, (_, old) = self._whole.popitem(last=False)
+                self.num_pixels -= old.width() * old.height()
+            if time.perf_counter() > stop:
+                break
 
 
 Painting = Callable[[QPainter, NodeFace, CanvasStyle, FaceState, float, float], None]
@@ -118,8 +172,8 @@ def paint_node(
 ) -> None:
     """Paint a node at the origin of the painter, which may be scaled and moved but not turned.
 
-    Its transform is left on the nearest whole device pixel: there the copied shell is sharp, and
-    the texts sit on it as they do on every other node.
+    Its transform is left on the nearest whole device pixel: there the copied picture is sharp, and
+    texts sit on a shell as they do on every other node.
     """
     at, dpr = painter.worldTransform(), painter.device().devicePixelRatioF()
     scale = at.m11()
@@ -127,10 +181,11 @@ def paint_node(
         painter.setOpacity(painter.opacity() * 0.35)
     x, y = round(at.dx() * dpr) / dpr, round(at.dy() * dpr) / dpr
     if scale * dpr <= _SHELL_PIXELS:
-        whole = shells.whole(face, style, state, scale, dpr)
-        picture = whole or shells.shell(face, style, state, scale, dpr)
-        edge = round(MARGIN * scale * dpr) / dpr
-        painter.setWorldTransform(QTransform.fromTranslate(x - edge, y - edge))
+        larger = shells.use(scale, dpr)
+        whole = shells.whole(face, style, state)
+        picture = whole or shells.shell(face, style, state)
+        edge = round(MARGIN * shells.scale * dpr) / dpr * larger
+        painter.setWorldTransform(QTransform(larger, 0.0, 0.0, larger, x - edge, y - edge))
         painter.drawPixmap(0, 0, picture)
         texts = whole is None
     else:

@@ -56,6 +56,7 @@ _MODIFIER_KEYS = {Qt.Key.Key_Shift: _SHIFT, Qt.Key.Key_Control: _CTRL, Qt.Key.Ke
 
 CROWDED = 300
 """Nodes from which edges are drawn plainly, and the overview sooner, while the view moves."""
+_AHEAD_S = 0.002
 _LEFT, _MIDDLE, _RIGHT = (
     Qt.MouseButton.LeftButton,
     Qt.MouseButton.MiddleButton,
@@ -111,6 +112,8 @@ class GraphView(ViewCommands, NavigableView):
         self.minimap = Minimap(self)
         self.held_modifiers = Qt.KeyboardModifier.NoModifier
         self._space = self._space_used = False
+        self._painting_ahead = QTimer(self, singleShot=True, interval=0)
+        self._painting_ahead.timeout.connect(self._paint_ahead)
         self._still: tuple[object, QPixmap] | None = None
         self._fit_pending = not self.restore(project.document.view.get("canvas"))
         self._actions = canvas_actions(self)
@@ -169,6 +172,7 @@ class GraphView(ViewCommands, NavigableView):
         return self.graph_scene.content_rect()
 
     def on_moved(self) -> None:
+        self.graph_scene.shells.moving = True
         self.hovering.hide()
         self.rename_editor.commit()
         self.minimap.view_moved()
@@ -176,6 +180,9 @@ class GraphView(ViewCommands, NavigableView):
             self.viewport().update()
 
     def on_rest(self) -> None:
+        if self.graph_scene.shells.rest() and not self.far:
+            self.viewport().update()
+        self._painting_ahead.start()
         self.project.document.view["canvas"] = self.state()
 
     def fit_selection(self) -> None:
@@ -221,10 +228,22 @@ class GraphView(ViewCommands, NavigableView):
         if not self.far:
             self.graph_scene.place_labels()
             super().paintEvent(event)
+            if self.graph_scene.shells.moving:
+                self.graph_scene.shells.make(_AHEAD_S)
+            elif self.graph_scene.shells.wanted:
+                self._painting_ahead.start()
             return
         painter = QPainter(self.viewport())
         self._paint_far(painter)
         painter.end()
+
+    def _paint_ahead(self) -> None:
+        """Paint nodes whole, a few at a time, for the frames of the next pan or zoom."""
+        shells = self.graph_scene.shells
+        if not shells.moving:
+            shells.make(_AHEAD_S)
+            if shells.wanted:
+                self._painting_ahead.start()
 
     @guarded
     def _paint_far(self, painter: QPainter) -> None:
