@@ -18,12 +18,15 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from engine.backend import Array
-from engine.errors import EngineError, NotDifferentiableError
+from engine.backend import Array, array_module
+from engine.errors import DTypeError, EngineError, NotDifferentiableError, ShapeError
 from engine.value import Spec, Value
 
 Step = Callable[[], Any]
 """A kernel bound to its arrays: calling it computes the outputs."""
+
+MAX_BYTES = 2**47
+"""More than any processor can address. NumPy's own arithmetic on sizes overflows beyond 2^63."""
 
 Axes = tuple[int, ...]
 """Memory order of an array: its axes from the slowest to the fastest."""
@@ -47,6 +50,15 @@ class Call:
     def outputs(self) -> tuple[Value, ...]:
         """The results as values, for gradient rules that use them."""
         return tuple(self.results)
+
+
+def check_size(what: str, spec: Spec) -> None:
+    """Raise ShapeError if no memory can hold an array of this type."""
+    if spec.num_bytes > MAX_BYTES:
+        raise ShapeError(
+            f"{what} would make {spec}, which is {spec.num_bytes:.1e} bytes; expected at most "
+            f"{MAX_BYTES:.1e}. Make the shape smaller."
+        )
 
 
 class Primitive(ABC):
@@ -106,9 +118,18 @@ class Primitive(ABC):
         return result
 
     def infer_all(self, inputs: Sequence[Spec], attrs: Mapping[str, Any]) -> tuple[Spec, ...]:
-        """``infer``, always as a tuple."""
+        """``infer``, always as a tuple.
+
+        Raises
+        ------
+        ShapeError
+            If a result would be too large for any memory.
+        """
         result = self.infer(*inputs, **attrs)
-        return (result,) if isinstance(result, Spec) else result
+        types = (result,) if isinstance(result, Spec) else result
+        for spec in types:
+            check_size(self.name, spec)
+        return types
 
 
 class ViewPrimitive(Primitive):
@@ -179,6 +200,11 @@ def lift(*operands: Any) -> tuple[Any, ...]:
     """Operands as values: Python numbers and arrays become constants like the values among them.
 
     A number takes the element type of the value beside it, so that ``x * 2`` never changes type.
+
+    Raises
+    ------
+    DTypeError
+        If that type cannot hold the number: a fraction beside whole numbers.
     """
     carrier: Value | None = None
     for value in operands:
@@ -189,15 +215,26 @@ def lift(*operands: Any) -> tuple[Any, ...]:
 
         carrier = tensor(np.zeros((), np.float32))
     return tuple(
-        value
-        if isinstance(value, Value)
-        else carrier.constant_like(np.asarray(value, None if _typed(value) else carrier.dtype))
+        value if isinstance(value, Value) else carrier.constant_like(_array(value, carrier.dtype))
         for value in operands
     )
 
 
-def _typed(value: Any) -> bool:
-    return isinstance(value, np.ndarray)
+def _array(value: Any, dtype: np.dtype[Any]) -> Array:
+    """An array as it is; a number, or a list of them, in the given element type."""
+    if isinstance(value, np.ndarray) or array_module(value) is not np:
+        return value  # type: ignore[no-any-return]
+    found = np.asarray(value)
+    try:
+        fits = found.dtype.kind in "biu" and dtype.kind != "b" if dtype.kind != "f" else True
+        if found.dtype.kind in "biuf" and (fits or found.dtype == dtype):
+            return np.asarray(value, dtype)
+    except OverflowError:
+        pass
+    raise DTypeError(
+        f"found {value!r} beside an operand of type {dtype.name}, which cannot hold it; "
+        "expected a number that fits. Convert the operand with cast first."
+    )
 
 
 class _Mode:

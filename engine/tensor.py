@@ -19,7 +19,7 @@ from engine.function import (
     walk_back,
 )
 from engine.random import next_key
-from engine.value import FLOATS, Spec, Value
+from engine.value import FLOATS, Spec, Value, named_dtype
 
 Hook = Callable[["Tensor"], "Tensor | None"]
 
@@ -241,11 +241,22 @@ def tensor(data: Any, *, dtype: str | None = None, requires_grad: bool = False) 
     """A tensor of ``data``, which is copied.
 
     Python floats become float32, integers int64; arrays keep their element type.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        If the data are no numbers, or rows of a list differ in length.
     """
     if isinstance(data, Tensor):
         data = data.data
     xp = array_module(data)
-    array = xp.array(data, dtype)
+    target = None if dtype is None else named_dtype("tensor", dtype)
+    try:
+        array = xp.array(data, target)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"tensor found data of no regular shape or type: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(f"tensor found element type {array.dtype.name}; expected numbers.")
     if dtype is None and not hasattr(data, "dtype") and array.dtype == np.float64:
         array = array.astype(np.float32)
     return Tensor(array, requires_grad)

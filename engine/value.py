@@ -60,6 +60,26 @@ def same_dtype(what: str, *specs: Spec) -> np.dtype[Any]:
     return specs[0].dtype
 
 
+def named_dtype(what: str, name: Any) -> np.dtype[Any]:
+    """The element type of that name.
+
+    Raises
+    ------
+    DTypeError
+        If there is none, or it holds no numbers.
+    """
+    found: np.dtype[Any]
+    try:
+        found = np.dtype(name)
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "biuf":
+        raise DTypeError(
+            f"{what} found element type {name!r}; expected one such as 'float32', 'int64', 'bool'."
+        )
+    return found
+
+
 def require_float(what: str, spec: Spec) -> None:
     """Raise DTypeError unless the operand has a floating type."""
     if spec.dtype not in FLOATS:

@@ -8,8 +8,15 @@ from engine.ops.attention import (
 )
 from engine.ops.batch_norm import batch_norm
 from engine.ops.cells import gru_cell, lstm_cell, rnn_cell
-from engine.ops.compare import accuracy, argmax, cast, equal, greater, less, where
-from engine.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
+from engine.ops.compare import accuracy, argmax, argmin, cast, equal, greater, less, where
+from engine.ops.conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from engine.ops.dropout import dropout, spatial_dropout
 from engine.ops.einsum import einsum, norm, prod
 from engine.ops.gather import embedding, gather, one_hot
@@ -45,17 +52,27 @@ from engine.ops.piecewise import (
 from engine.ops.pool import (
     average_pool1d,
     average_pool2d,
+    average_pool3d,
     global_average_pool,
     global_max_pool,
     max_pool1d,
     max_pool2d,
+    max_pool3d,
 )
 from engine.ops.reduce import broadcast_to, mean, var
 from engine.ops.reduce import max_ as max
 from engine.ops.reduce import min_ as min
 from engine.ops.reduce import sum_ as sum
 from engine.ops.relu import elu, leaky_relu, relu
-from engine.ops.resize import adaptive_average_pool2d, pixel_shuffle, resize, upsample
+from engine.ops.resize import (
+    adaptive_average_pool1d,
+    adaptive_average_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    pixel_shuffle,
+    resize,
+    upsample,
+)
 from engine.ops.rnn import rnn
 from engine.ops.shape import (
     concatenate,
@@ -81,11 +98,16 @@ from engine.ops.unary import erf_function as erf
 __all__ = [
     "abs",
     "accuracy",
+    "adaptive_average_pool1d",
     "adaptive_average_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "add",
     "argmax",
+    "argmin",
     "average_pool1d",
     "average_pool2d",
+    "average_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "broadcast_to",
@@ -98,6 +120,7 @@ __all__ = [
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "cos",
     "cosine_distance",
     "cross_entropy",
@@ -143,6 +166,7 @@ __all__ = [
     "max",
     "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
     "maximum",
     "mean",
     "min",

@@ -12,7 +12,7 @@ from engine.errors import DTypeError, ShapeError
 from engine.function import Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.elementwise import broadcast_shapes
 from engine.ops.reduce import normalise_axes, reduced_shape, sum_to
-from engine.value import FLOATS, Spec, same_dtype
+from engine.value import FLOATS, Spec, named_dtype, same_dtype
 
 BOOL = np.dtype(bool)
 
@@ -210,6 +210,12 @@ def argmax(x: Any, axis: int = -1) -> Any:
     return apply("argmax", x, axis=normalise_axes("argmax", axis, x.ndim)[0])
 
 
+@function("argmin")
+def argmin(x: Any, axis: int = -1) -> Any:
+    """Place of the smallest element along ``axis`` (the first of ties), int64."""
+    return argmax(-x, axis)
+
+
 @function("accuracy")
 def accuracy(logits: Any, ids: Any) -> Any:
     """Share of rows whose greatest logit is the label's, as a scalar in 0 .. 1."""
@@ -219,4 +225,5 @@ def accuracy(logits: Any, ids: Any) -> Any:
 @function("cast")
 def cast(x: Any, dtype: str) -> Any:
     """``x`` converted to another element type."""
-    return x if x.dtype == np.dtype(dtype) else apply("cast", x, dtype=dtype)
+    target = named_dtype("cast", dtype)
+    return x if x.dtype == target else apply("cast", x, dtype=target.name)

@@ -495,3 +495,20 @@ def conv_transpose2d(
     return _conv_transpose(
         "conv_transpose2d", 2, x, weight, bias, stride, padding, output_padding, dilation, groups
     )
+
+
+@function("conv_transpose3d")
+def conv_transpose3d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """Transposed convolution of (N, C, D, H, W) with weight (C, F / groups, kd, kh, kw)."""
+    return _conv_transpose(
+        "conv_transpose3d", 3, x, weight, bias, stride, padding, output_padding, dilation, groups
+    )

@@ -164,11 +164,13 @@ class _ProdOfOthers(Primitive):
 
 
 @function("prod")
-def prod(x: Any, axis: int = -1, keepdims: bool = False) -> Any:
-    """Product along ``axis``; its gradient is right where elements are 0."""
-    axis = normalise_axes("prod", axis, x.ndim)[0]
-    y = apply("prod", x, axis=axis)
-    return y if keepdims else y.reshape(reduced_shape(x.shape, (axis,), False))
+def prod(x: Any, axis: int | Sequence[int] | None = -1, keepdims: bool = False) -> Any:
+    """Product over ``axis`` (all axes for None); its gradient is right where elements are 0."""
+    axes = normalise_axes("prod", axis, x.ndim)
+    y = x
+    for a in axes:
+        y = apply("prod", y, axis=a)
+    return y if keepdims else y.reshape(reduced_shape(x.shape, axes, False))
 
 
 @function("norm")

@@ -11,7 +11,7 @@ from engine.backend import Array, array_module
 from engine.errors import DTypeError, EngineError, ShapeError
 from engine.function import Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.reduce import normalise_axes
-from engine.value import Spec
+from engine.value import Spec, named_dtype
 
 
 def _require_ids(what: str, ids: Spec) -> None:
@@ -222,4 +222,7 @@ def gather(x: Any, indices: Any, axis: int = -1) -> Any:
 @function("one_hot")
 def one_hot(ids: Any, num_classes: int, dtype: str = "float32") -> Any:
     """1 in the place of each id and 0 elsewhere, shape (..., num_classes)."""
-    return apply("one_hot", ids, num_classes=int(num_classes), dtype=dtype)
+    if num_classes < 1:
+        raise EngineError(f"one_hot found num_classes={num_classes}; expected 1 or more.")
+    target = named_dtype("one_hot", dtype)
+    return apply("one_hot", ids, num_classes=int(num_classes), dtype=target.name)

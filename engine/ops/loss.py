@@ -167,12 +167,15 @@ def cross_entropy(
     """
     require_float("cross_entropy", logits.spec)
     check_ids("cross_entropy", logits.spec, ids.spec)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise EngineError(
-            f"cross_entropy found label_smoothing={label_smoothing}; expected 0 to 1."
-        )
+    check_smoothing("cross_entropy", label_smoothing)
     attrs = {"label_smoothing": float(label_smoothing), "ignore_index": int(ignore_index)}
     return apply_all("cross_entropy", logits, ids, **attrs)[0]
+
+
+def check_smoothing(what: str, share: float) -> None:
+    """Raise unless the share of label smoothing lies in 0 .. 1."""
+    if not 0.0 <= share <= 1.0:
+        raise EngineError(f"{what} found label_smoothing={share}; expected 0 to 1.")
 
 
 @function("mse")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from engine.errors import EngineError, ShapeError
 from engine.function import apply, function, lift
-from engine.ops.loss import same_shape
+from engine.ops.compare import check_ids
+from engine.ops.loss import check_smoothing, same_shape
 from engine.ops.reduce import mean, sum_
 from engine.ops.relu import relu
 from engine.ops.sigmoid import sigmoid, softplus
 from engine.ops.softmax import log_softmax
+from engine.value import require_float
 
 
 @function("mae")
@@ -26,8 +29,8 @@ def mae(prediction: Any, target: Any) -> Any:
 def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
     """Mean of ``d^2 / 2`` up to ``|d| = delta``, of ``delta (|d| - delta / 2)`` beyond."""
     same_shape("huber", prediction, target)
-    if delta <= 0:
-        raise EngineError(f"huber found delta={delta}; expected more than 0.")
+    if not 0 < delta < math.inf:
+        raise EngineError(f"huber found delta={delta}; expected a number above 0.")
     distance = apply("abs", prediction - target)
     near = apply("clip", distance, low=None, high=float(delta))
     return mean(near * (distance - near * 0.5))
@@ -50,36 +53,61 @@ def binary_cross_entropy(logits: Any, target: Any, pos_weight: Any = None) -> An
 
 @function("weighted_cross_entropy")
 def weighted_cross_entropy(
-    logits: Any, target: Any, class_weight: Any = None, label_smoothing: float = 0.0
+    logits: Any,
+    target: Any,
+    class_weight: Any = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
 ) -> Any:
     """Cross-entropy with class weights, of class ids (N, ...) or of shares (N, C, ...).
 
-    With ids the sum is divided by the sum of the labels' weights; with shares by the number of
-    places, as in PyTorch.
+    With ids the sum is divided by the sum of the labels' weights, 0 if there is nothing to sum;
+    with shares by the number of places, as in PyTorch.
+
+    Parameters
+    ----------
+    logits : (N, C) or (N, C, ...)
+    class_weight : (C,), optional
+    ignore_index : int
+        Places with this id do not count.
     """
-    classes = logits.shape[1]
-    wide = (1, classes) + (1,) * (logits.ndim - 2)
-    log_p = log_softmax(logits, axis=1)
-    if target.dtype.kind in "iu":
-        expected = logits.shape[:1] + logits.shape[2:]
-        if target.shape != expected:
-            raise ShapeError(f"cross entropy found labels {target.shape}; expected {expected}.")
-        last = apply("one_hot", target, num_classes=classes, dtype=logits.dtype.name)
-        axes = (0, logits.ndim - 1, *range(1, logits.ndim - 1))
-        shares = apply("transpose", last, axes=axes) if logits.ndim > 2 else last
+    require_float("weighted_cross_entropy", logits.spec)
+    check_smoothing("weighted_cross_entropy", label_smoothing)
+    by_ids = target.dtype.kind in "iu"
+    if by_ids:
+        check_ids("weighted_cross_entropy", logits.spec, target.spec)
     else:
-        same_shape("cross entropy", logits, target)
-        shares = target
-    smooth = shares * (1.0 - label_smoothing) + label_smoothing / classes
-    if class_weight is None:
-        return -sum_(smooth * log_p) * (classes / logits.size)
-    weight = class_weight.reshape(wide)
-    total = -sum_(smooth * log_p * weight)
-    return (
-        total / sum_(shares * weight)
-        if target.dtype.kind in "iu"
-        else total * (classes / logits.size)
-    )
+        same_shape("weighted_cross_entropy", logits, target)
+    classes = logits.shape[1]
+    if class_weight is not None and class_weight.shape != (classes,):
+        raise ShapeError(
+            f"weighted_cross_entropy found weights {class_weight.shape} for logits "
+            f"{logits.shape}; expected ({classes},), one a class."
+        )
+    log_p = log_softmax(logits, axis=1)
+    wide = (1, classes) + (1,) * (logits.ndim - 2)
+    scaled = log_p if class_weight is None else log_p * class_weight.reshape(wide)
+    spread = label_smoothing / classes
+    if not by_ids:
+        smooth = target * (1.0 - label_smoothing) + spread
+        return -sum_(smooth * scaled) * (classes / max(logits.size, 1))
+    ignored = apply("equal", *lift(target, ignore_index))
+    labels = apply("where", ignored, *lift(0, target))
+    column = (labels.shape[0], 1, *labels.shape[1:])
+    per_place = apply("gather", scaled, labels.reshape(column), axis=1).reshape(labels.shape)
+    per_place = per_place * (1.0 - label_smoothing)
+    if spread:
+        per_place = per_place + sum_(scaled, 1) * spread
+    zero = logits.constant_like(np.zeros((), logits.dtype))
+    one = logits.constant_like(np.ones((), logits.dtype))
+    total = -sum_(apply("where", ignored, zero, per_place))
+    weights = one
+    if class_weight is not None:
+        rows = apply("take", class_weight.reshape((classes, 1)), labels, padding_idx=None)
+        weights = rows.reshape(labels.shape)
+    divisor = sum_(apply("where", ignored, zero, weights))
+    # Nothing to count: the total is 0, and 0 / 1 stays 0.
+    return total / apply("where", apply("equal", *lift(divisor, 0.0)), one, divisor)
 
 
 @function("kl_normal")
@@ -115,6 +143,11 @@ def _distance(a: Any, b: Any) -> Any:
     return apply("sqrt", sum_(difference * difference, -1) + 1e-12)
 
 
+def _check_margin(what: str, margin: float) -> None:
+    if not 0 <= margin < math.inf:
+        raise EngineError(f"{what} found margin={margin}; expected a number of 0 or more.")
+
+
 @function("contrastive")
 def contrastive(a: Any, b: Any, same: Any, margin: float = 1.0) -> Any:
     """Mean of ``s d^2 + (1 - s) max(0, margin - d)^2`` for pairs (N, D) with ``s`` 1 if alike.
@@ -123,6 +156,7 @@ def contrastive(a: Any, b: Any, same: Any, margin: float = 1.0) -> Any:
     ----------
     Hadsell, Chopra and LeCun, "Dimensionality reduction by learning an invariant mapping", 2006.
     """
+    _check_margin("contrastive", margin)
     distance = _distance(a, b)
     same_shape("contrastive", distance, same)
     apart = relu(margin - distance)
@@ -132,6 +166,7 @@ def contrastive(a: Any, b: Any, same: Any, margin: float = 1.0) -> Any:
 @function("triplet")
 def triplet(anchor: Any, positive: Any, negative: Any, margin: float = 1.0) -> Any:
     """Mean of ``max(0, d(anchor, positive) - d(anchor, negative) + margin)``."""
+    _check_margin("triplet", margin)
     return mean(relu(_distance(anchor, positive) - _distance(anchor, negative) + margin))
 
 

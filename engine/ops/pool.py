@@ -176,7 +176,7 @@ class _MaxPoolGather(_Pool):
         )
 
 
-def _weights(spatial: Shape, window: Window, include_pad: bool, dtype: Any) -> Array:
+def window_shares(spatial: Shape, window: Window, include_pad: bool, dtype: Any) -> Array:
     """One over the number of elements that each window averages, (counts..., 1)."""
     counts = window.output_shape("average pooling", spatial)
     if include_pad:
@@ -211,7 +211,7 @@ class _AveragePool(_Pool):
         spatial = x.shape[1:-1]
         interior = window.interior(padded, spatial)
         taps = window.taps(padded if window.pads else x, y.shape[1:-1])
-        weights = _weights(spatial, window, attrs["count_include_pad"], x.dtype)
+        weights = window_shares(spatial, window, attrs["count_include_pad"], x.dtype)
 
         def step() -> None:
             if window.pads:
@@ -253,7 +253,7 @@ class _AveragePoolGradient(_Pool):
         target = padded if window.pads else out
         taps = window.taps(target, g.shape[1:-1])
         interior = window.interior(padded, attrs["spatial"])
-        weights = _weights(attrs["spatial"], window, attrs["count_include_pad"], g.dtype)
+        weights = window_shares(attrs["spatial"], window, attrs["count_include_pad"], g.dtype)
 
         def step() -> None:
             np.multiply(g, weights, out=part)
@@ -342,6 +342,14 @@ def max_pool2d(
     return _max_pool("max_pool2d", 2, x, kernel_size, stride, padding, ceil_mode)
 
 
+@function("max_pool3d")
+def max_pool3d(
+    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False
+) -> Any:
+    """Greatest element of each window of (N, C, D, H, W)."""
+    return _max_pool("max_pool3d", 3, x, kernel_size, stride, padding, ceil_mode)
+
+
 @function("average_pool1d")
 def average_pool1d(
     x: Any,
@@ -372,6 +380,21 @@ def average_pool2d(
     """
     return _average_pool(
         "average_pool2d", 2, x, kernel_size, stride, padding, count_include_pad, ceil_mode
+    )
+
+
+@function("average_pool3d")
+def average_pool3d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    count_include_pad: bool = True,
+    ceil_mode: bool = False,
+) -> Any:
+    """Mean of each window of (N, C, D, H, W)."""
+    return _average_pool(
+        "average_pool3d", 3, x, kernel_size, stride, padding, count_include_pad, ceil_mode
     )
 
 

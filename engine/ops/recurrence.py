@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from engine.backend import Array
-from engine.errors import DTypeError, NotDifferentiableError, ShapeError
-from engine.function import Call, Primitive
+from engine.errors import DTypeError, EngineError, NotDifferentiableError, ShapeError
+from engine.function import Call, Primitive, Step, apply, primitive
+from engine.value import Spec
 
 
 def sigmoid_in_place(x: Array) -> None:
@@ -34,6 +35,37 @@ def times(length: int, reverse: bool) -> list[int]:
 def validity(lengths: Array, length: int, alive: Array) -> None:
     """alive (T, N, 1): 1 where a step counts, else 0."""
     np.less(np.arange(length)[:, None], lengths[None, :], out=alive[..., 0])
+
+
+@primitive
+class _CheckedLengths(Primitive):
+    """The lengths, having made sure that each lies in ``0 .. most``."""
+
+    name = "checked_lengths"
+    passes_gradient = False
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        return inputs[0]
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        lengths, out, most = inputs[0], outputs[0], attrs["most"]
+
+        def step() -> None:
+            low, high = (int(lengths.min()), int(lengths.max())) if lengths.size else (0, 0)
+            if low < 0 or high > most:
+                raise EngineError(
+                    f"lengths found {low if low < 0 else high} for sequences of {most} steps; "
+                    f"expected 0 to {most}. Correct the lengths, or pad the sequences more."
+                )
+            np.copyto(out, lengths)
+
+        return step
 
 
 class Cell(Primitive):
@@ -91,7 +123,7 @@ def prepared(
         raise DTypeError(
             f"{what} found lengths {lengths.spec}; expected whole numbers ({n},), one a sample."
         )
-    return first, lengths, True
+    return first, apply("checked_lengths", lengths, most=x.shape[1]), True
 
 
 def last_state(states: Any, reverse: bool) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 from engine.errors import EngineError, ShapeError
 from engine.function import apply, function
 from engine.ops.matmul import matmul
-from engine.ops.pool import average_pool2d
+from engine.ops.pool import average_pool2d, max_pool2d
+from engine.ops.shape import concatenate, squeeze, unsqueeze
 from engine.ops.windows import per_axis
 
 
@@ -39,11 +40,15 @@ def _nearest(size: int, new: int) -> np.ndarray[Any, Any]:
     return table
 
 
+def _windows(size: int, new: int) -> list[tuple[int, int]]:
+    """Adaptive windows: number ``i`` is ``floor(i size / new) .. ceil((i + 1) size / new)``."""
+    return [(i * size // new, -(-(i + 1) * size // new)) for i in range(new)]
+
+
 def _adaptive(size: int, new: int) -> np.ndarray[Any, Any]:
-    """Each window's mean; window ``i`` is ``floor(i size / new) .. ceil((i + 1) size / new)``."""
+    """Each adaptive window's mean."""
     table = np.zeros((new, size))
-    for i in range(new):
-        start, stop = i * size // new, -(-(i + 1) * size // new)
+    for i, (start, stop) in enumerate(_windows(size, new)):
         table[i, start:stop] = 1 / (stop - start)
     return table
 
@@ -51,6 +56,11 @@ def _adaptive(size: int, new: int) -> np.ndarray[Any, Any]:
 def _require_map(what: str, x: Any) -> None:
     if x.ndim != 4:
         raise ShapeError(f"{what} found shape {x.shape}; expected (N, C, H, W).")
+
+
+def _require_line(what: str, x: Any) -> None:
+    if x.ndim != 3:
+        raise ShapeError(f"{what} found shape {x.shape}; expected (N, C, L).")
 
 
 @function("resize")
@@ -89,6 +99,38 @@ def adaptive_average_pool2d(x: Any, size: int | Sequence[int]) -> Any:
     if x.shape[2] % height == 0 and x.shape[3] % width == 0:
         return average_pool2d(x, (x.shape[2] // height, x.shape[3] // width))
     return _along(_along(x, 3, _adaptive(x.shape[3], width)), 2, _adaptive(x.shape[2], height))
+
+
+@function("adaptive_average_pool1d")
+def adaptive_average_pool1d(x: Any, size: int) -> Any:
+    """(N, C, L) averaged to a given length."""
+    _require_line("adaptive_average_pool1d", x)
+    return squeeze(adaptive_average_pool2d(unsqueeze(x, 2), (1, size)), 2)
+
+
+@function("adaptive_max_pool2d")
+def adaptive_max_pool2d(x: Any, size: int | Sequence[int]) -> Any:
+    """Greatest element of each adaptive window of (N, C, H, W); of equal ones the first counts."""
+    _require_map("adaptive_max_pool2d", x)
+    height, width = per_axis("adaptive_max_pool2d", "size", size, 2, 1)
+    if x.shape[2] % height == 0 and x.shape[3] % width == 0:
+        return max_pool2d(x, (x.shape[2] // height, x.shape[3] // width))
+    rows = []
+    for top, bottom in _windows(x.shape[2], height):
+        band = x[:, :, top:bottom]
+        cells = [
+            max_pool2d(band[:, :, :, left:right], (bottom - top, right - left))
+            for left, right in _windows(x.shape[3], width)
+        ]
+        rows.append(concatenate(*cells, axis=3))
+    return concatenate(*rows, axis=2)
+
+
+@function("adaptive_max_pool1d")
+def adaptive_max_pool1d(x: Any, size: int) -> Any:
+    """Greatest element of each adaptive window of (N, C, L)."""
+    _require_line("adaptive_max_pool1d", x)
+    return squeeze(adaptive_max_pool2d(unsqueeze(x, 2), (1, size)), 2)
 
 
 @function("pixel_shuffle")

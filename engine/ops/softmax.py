@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from engine.backend import Array
+from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, function, primitive
 from engine.ops.reduce import normalise_axes, reduced_shape
 from engine.value import Spec, require_float
@@ -132,11 +133,16 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 @function("logsumexp")
-def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Any:
-    """``log(sum(e^x))`` along ``axis``, without overflow."""
-    axis = normalise_axes("logsumexp", axis, x.ndim)[0]
-    peak = apply("stop_gradient", apply("max", x, axes=(axis,), keepdims=True))
+def logsumexp(x: Any, axis: int | Sequence[int] | None = -1, keepdims: bool = False) -> Any:
+    """``log(sum(e^x))`` over ``axis`` (all axes for None), without overflow."""
+    require_float("logsumexp", x.spec)
+    axes = normalise_axes("logsumexp", axis, x.ndim)
+    if any(x.shape[a] == 0 for a in axes):
+        raise ShapeError(f"logsumexp found shape {x.shape}; expected at least one element to add.")
+    if not axes:
+        return x
+    peak = apply("stop_gradient", apply("max", x, axes=axes, keepdims=True))
     # A row of -inf has peak -inf: subtracting it would make NaN.
     peak = apply("clip", peak, low=-3.0e38, high=3.0e38)
-    total = apply("log", apply("sum", apply("exp", x - peak), axes=(axis,), keepdims=True)) + peak
-    return total if keepdims else total.reshape(reduced_shape(x.shape, (axis,), False))
+    total = apply("log", apply("sum", apply("exp", x - peak), axes=axes, keepdims=True)) + peak
+    return total if keepdims else total.reshape(reduced_shape(x.shape, axes, False))

@@ -11,12 +11,12 @@ import numpy as np
 
 from engine.backend import Array
 from engine.errors import EngineError, PlanError
-from engine.function import FUNCTIONS
+from engine.function import FUNCTIONS, check_size
 from engine.init import checked
 from engine.optim.base import Optimizer
 from engine.optim.clipping import check_limits
 from engine.plan.graph import StaticGraph, StaticValue
-from engine.value import Spec
+from engine.value import Spec, named_dtype
 
 if TYPE_CHECKING:
     from engine.plan.plan import Plan
@@ -111,7 +111,7 @@ class PlanBuilder:
 
     def input(self, name: str, shape: Sequence[int | str], dtype: str = "float32") -> PlanValue:
         """Array that each batch brings; ``"N"`` stands for the batch size."""
-        return self._declare(Leaf("input", name, tuple(shape), np.dtype(dtype)))
+        return self._declare(Leaf("input", name, tuple(shape), named_dtype(f"'{name}'", dtype)))
 
     def parameter(
         self, name: str, shape: Sequence[int], init: str = "zeros", **options: Any
@@ -127,7 +127,7 @@ class PlanBuilder:
         """Array that is kept and saved but not trained, such as a running mean."""
         options = {"value": float(value)}
         return self._declare(
-            Leaf("state", name, tuple(shape), np.dtype(dtype), "constant", options)
+            Leaf("state", name, tuple(shape), named_dtype(f"'{name}'", dtype), "constant", options)
         )
 
     def constant(self, data: Any) -> PlanValue:
@@ -144,6 +144,8 @@ class PlanBuilder:
             if not ok and not (isinstance(n, int | np.integer) and n >= 0):
                 expected = "whole numbers" + (f" or '{BATCH}'" if leaf.kind == "input" else "")
                 raise PlanError(f"'{leaf.name}' found shape {leaf.shape}; expected {expected}.")
+        sizes = tuple(int(TRIALS[0]) if n == BATCH else int(n) for n in leaf.shape)
+        check_size(f"'{leaf.name}'", Spec(sizes, leaf.dtype))
         self.leaves[leaf.name] = leaf
         value = self._record(leaf, (), {})
         assert isinstance(value, PlanValue)

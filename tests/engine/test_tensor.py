@@ -159,3 +159,46 @@ def test_python_floats_become_float32_and_arrays_keep_their_type():
     copied = engine.tensor(source)
     source[0] = 5
     assert copied.data[0] == 1.0
+
+
+def test_a_number_takes_the_type_of_the_operand_beside_it():
+    x, i = engine.tensor([1.0, 2.0]), engine.tensor([1, 2])
+    assert (x * 2).dtype == (2.5 - x).dtype == (x + np.float64(0.5)).dtype == np.float32
+    assert (i * 2).dtype == np.int64
+
+
+@pytest.mark.parametrize("number", [0.5, [1, 0.5], 2**70, "1", None])
+def test_a_number_that_the_type_cannot_hold_is_refused(number):
+    with pytest.raises(DTypeError, match="int64, which cannot hold it"):
+        engine.tensor([1, 2]) * number
+
+
+def test_a_number_beside_a_mask_is_refused():
+    mask = ops.less(engine.tensor([1.0, 3.0]), 2.0)
+    with pytest.raises(DTypeError, match="bool"):
+        ops.where(mask, mask, 2)
+
+
+@pytest.mark.parametrize("name", ["add", "multiply", "matmul", "maximum", "concatenate", "mse"])
+def test_element_types_are_never_promoted(name):
+    narrow, wide = (engine.tensor(np.ones((2, 2), d)) for d in (np.float32, np.float64))
+    with pytest.raises(DTypeError, match="float32 and float64"):
+        getattr(ops, name)(narrow, wide)
+
+
+@pytest.mark.parametrize("data", ["abc", [[1.0], [1.0, 2.0]], [1j]])
+def test_only_regular_arrays_of_numbers_become_tensors(data):
+    with pytest.raises(ShapeError, match="tensor found"):
+        engine.tensor(data)
+
+
+@pytest.mark.parametrize("call", [ops.cast, lambda x, d: ops.one_hot(ops.argmax(x), 3, d)])
+def test_an_unknown_element_type_is_named(call):
+    with pytest.raises(DTypeError, match="found element type 'float33'"):
+        call(engine.tensor([[1.0, 2.0]]), "float33")
+
+
+def test_a_result_that_no_memory_holds_is_refused():
+    x = engine.tensor(np.ones((1, 1), np.float32))
+    with pytest.raises(ShapeError, match="Make the shape smaller"):
+        ops.broadcast_to(x, (2**40, 2**40))

@@ -159,6 +159,22 @@ def test_conv_transpose1d_equals_torch(rng, agree_with_torch):
     )
 
 
+@pytest.mark.torch
+def test_conv_transpose3d_equals_torch(rng, agree_with_torch):
+    from torch.nn import functional
+
+    agree_with_torch(
+        "conv_transpose3d",
+        lambda x, w, b: functional.conv_transpose3d(x, w, b, (2, 1, 2), (1, 0, 1), (1, 0, 0)),
+        rng.normal(size=(2, 3, 2, 3, 4)),
+        rng.normal(size=(3, 2, 3, 2, 3)),
+        rng.normal(size=2),
+        stride=(2, 1, 2),
+        padding=(1, 0, 1),
+        output_padding=(1, 0, 0),
+    )
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_conv2d_gradients_of_any_order_match_finite_differences(rng, groups):
     check_gradients(

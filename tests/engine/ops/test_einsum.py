@@ -64,3 +64,11 @@ def test_norm_equals_torch_zero_included(rng, agree_with_torch):
 def test_norm_gradients_match_finite_differences(rng):
     check_gradients(lambda v: ops.norm(v, 1), rng.normal(size=(3, 4)), second=True, tolerance=1e-5)
     check_gradients(lambda v: ops.norm(v, (0, 1), epsilon=0.1), rng.normal(size=(3, 4)))
+
+
+@pytest.mark.parametrize(("axis", "keepdims"), [(None, False), ((0, 2), False), ((0, -1), True)])
+def test_prod_over_several_axes_equals_numpy(rng, axis, keepdims):
+    x = rng.normal(size=(2, 3, 2))
+    found = ops.prod(engine.tensor(x), axis, keepdims).data
+    np.testing.assert_allclose(found, np.prod(x, axis, keepdims=keepdims), rtol=1e-12)
+    check_gradients(lambda v: ops.tanh(ops.prod(v, axis)), x, second=True, tolerance=1e-5)

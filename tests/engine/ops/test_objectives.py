@@ -75,6 +75,40 @@ def test_weighted_cross_entropy_equals_torch(rng, shape, weighted):
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weighted_cross_entropy_leaves_out_ignored_labels(
+    rng, agree_with_torch, weighted, smoothing
+):
+    import torch
+
+    weight = rng.uniform(0.5, 2, 4).astype(np.float32) if weighted else None
+    agree_with_torch(
+        "weighted_cross_entropy",
+        lambda x, y: torch.nn.functional.cross_entropy(
+            x,
+            y,
+            torch.tensor(weight) if weighted else None,
+            ignore_index=-1,
+            label_smoothing=smoothing,
+        ),
+        rng.normal(size=(3, 4, 5)),
+        np.where(rng.uniform(size=(3, 5)) < 0.3, -1, rng.integers(0, 4, (3, 5))),
+        class_weight=engine.tensor(weight) if weighted else None,
+        label_smoothing=smoothing,
+        ignore_index=-1,
+    )
+
+
+def test_weighted_cross_entropy_of_nothing_but_ignored_labels_is_zero():
+    x = engine.tensor(np.ones((2, 3)), requires_grad=True)
+    loss = ops.weighted_cross_entropy(x, engine.tensor(np.array([-100, -100])))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert not x.grad.data.any()
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("weighted", [False, True])
 def test_cross_entropy_of_shares_equals_torch(rng, weighted):
     torch = pytest.importorskip("torch")
@@ -158,5 +192,25 @@ def test_wrong_operands_are_refused():
     x = engine.tensor(np.ones((2, 3)))
     with pytest.raises(ShapeError, match="every pair"):
         ops.mae(x, engine.tensor(np.ones((2, 1))))
-    with pytest.raises(EngineError, match="more than 0"):
-        ops.huber(x, x, delta=0)
+    ids, weight = engine.tensor(np.array([0, 1])), engine.tensor(np.ones(2))
+    with pytest.raises(ShapeError, match="one a class"):
+        ops.weighted_cross_entropy(x, ids, weight)
+    with pytest.raises(ShapeError, match=r"expected labels \(2,\)"):
+        ops.weighted_cross_entropy(x, engine.tensor(np.array([0, 1, 2])))
+    with pytest.raises(EngineError, match="found index 3; expected 0 to 2"):
+        ops.weighted_cross_entropy(x, engine.tensor(np.array([0, 3])))
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_settings_must_be_numbers_in_their_range(value):
+    x = engine.tensor(np.ones((2, 3)))
+    for call in (
+        lambda: ops.huber(x, x, delta=value),
+        lambda: ops.triplet(x, x, x, margin=value),
+        lambda: ops.contrastive(x, x, engine.tensor(np.ones(2)), margin=value),
+        lambda: ops.cross_entropy(x, engine.tensor(np.array([0, 1])), label_smoothing=value),
+        lambda: ops.weighted_cross_entropy(x, x, label_smoothing=value),
+        lambda: ops.dropout(x, value),
+    ):
+        with pytest.raises(EngineError, match=r"found .*; expected"):
+            call()

@@ -91,6 +91,18 @@ def test_pooling_of_sequences_equals_torch(rng, agree_with_torch):
 
 
 @pytest.mark.torch
+def test_pooling_of_volumes_equals_torch(rng, agree_with_torch):
+    from torch.nn import functional
+
+    x = rng.normal(size=(2, 3, 5, 4, 6))
+    attrs = {"kernel_size": (2, 3, 2), "stride": (2, 1, 2), "padding": (1, 0, 1)}
+    agree_with_torch("max_pool3d", lambda a: functional.max_pool3d(a, *attrs.values()), x, **attrs)
+    agree_with_torch(
+        "average_pool3d", lambda a: functional.avg_pool3d(a, *attrs.values()), x, **attrs
+    )
+
+
+@pytest.mark.torch
 def test_global_pools_equal_torch(rng, agree_with_torch):
     x = np.round(rng.normal(size=(3, 4, 5, 5)))  # rounded: many ties
     agree_with_torch("global_average_pool", lambda a: a.mean((2, 3)), x)

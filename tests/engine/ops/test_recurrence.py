@@ -154,3 +154,20 @@ def test_wrong_operands_are_refused(rng):
         ops.lstm(x, w, u, lengths=engine.tensor(np.ones(N)))
     with pytest.raises(EngineError, match="tanh"):
         ops.rnn(x, w, u, activation="sigmoid")
+
+
+@pytest.mark.parametrize("wrong", [-1, 6])
+def test_a_length_out_of_range_is_named(rng, wrong):
+    w = [engine.tensor(rng.normal(size=s)) for s in ((H, D), (H, H))]
+    lengths = engine.tensor(np.array([5, wrong, 0]))
+    with pytest.raises(EngineError, match=f"found {wrong} for sequences of 5 steps"):
+        ops.rnn(engine.tensor(rng.normal(size=(N, T, D))), *w, lengths=lengths)
+
+
+def test_a_sequence_of_no_steps_keeps_its_first_state(rng):
+    w = [engine.tensor(rng.normal(size=s)) for s in ((3 * H, D), (3 * H, H))]
+    h0 = engine.tensor(rng.normal(size=(N, H)))
+    lengths = engine.tensor(np.array([5, 0, 1]))
+    y, last = ops.gru(engine.tensor(rng.normal(size=(N, T, D))), *w, h0=h0, lengths=lengths)
+    np.testing.assert_array_equal(last.data[1], h0.data[1])
+    assert not y.data[1].any()

@@ -63,3 +63,28 @@ def test_wrong_settings_are_refused():
         ops.pixel_shuffle(x, 2)
     with pytest.raises(ShapeError, match="N, C, H, W"):
         ops.upsample(engine.tensor(np.ones((1, 3, 4))), 2)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 4), (6, 5)])
+def test_adaptive_max_pool_equals_torch(rng, agree_with_torch, size):
+    from torch.nn import functional
+
+    x = np.round(rng.normal(size=(2, 3, 6, 5)))  # rounded: ties, whose first place counts
+    agree_with_torch(
+        "adaptive_max_pool2d", lambda v: functional.adaptive_max_pool2d(v, size), x, size=size
+    )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_adaptive_pools_of_sequences_equal_torch(rng, agree_with_torch, size):
+    from torch.nn import functional
+
+    x = rng.normal(size=(2, 3, 8))
+    agree_with_torch(
+        "adaptive_average_pool1d", lambda v: functional.adaptive_avg_pool1d(v, size), x, size=size
+    )
+    agree_with_torch(
+        "adaptive_max_pool1d", lambda v: functional.adaptive_max_pool1d(v, size), x, size=size
+    )

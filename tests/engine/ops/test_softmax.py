@@ -5,6 +5,7 @@ import pytest
 
 import engine
 from engine import ops
+from engine.errors import ShapeError
 from engine.testing import check_gradients
 
 
@@ -42,3 +43,18 @@ def test_huge_inputs_stay_finite(name):
 def test_masked_entries_get_no_share():
     x = engine.tensor(np.array([[0.0, -np.inf, 0.0]], np.float32))
     assert ops.softmax(x).data.tolist() == [[0.5, 0.0, 0.5]]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("axis", [None, (0, 2), (1, -1)])
+def test_logsumexp_over_several_axes_equals_torch(rng, agree_with_torch, axis):
+    import torch
+
+    x = 50.0 * rng.normal(size=(2, 3, 4))
+    axes = (0, 1, 2) if axis is None else axis
+    agree_with_torch("logsumexp", lambda v: torch.logsumexp(v, axes), x, axis=axis)
+
+
+def test_logsumexp_of_nothing_is_refused():
+    with pytest.raises(ShapeError, match="at least one element"):
+        ops.logsumexp(engine.tensor(np.ones((2, 0))))
