@@ -80,7 +80,7 @@ def test_first_states_that_are_parts_of_another_array(verify, op):
 
 
 @pytest.mark.parametrize("op", GATES)
-def test_an_ended_sample_reads_no_further(op, agree):
+def test_an_ended_sample_reads_no_further(op):
     """What lies behind a sample's end, even no number at all, changes nothing."""
     from engine.plan import PlanBuilder
 
