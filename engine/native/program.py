@@ -104,12 +104,14 @@ def lower(
         attempt = lowerings.get(step.name)
         done = 0
         if attempt is not None:
-            fresh = writer is None
-            if writer is None:
+            if writer is not None:
+                done = attempt(writer, steps[at:])
+            if not done:
+                # A run of its own can check before it what an earlier one computes.
+                close()
                 writer = Writer(max_threads=team.num_threads)
-            done = attempt(writer, steps[at:])
-            if not done and fresh:
-                writer = None
+                done = attempt(writer, steps[at:])
+                writer = writer if done else None
         if done:
             names += [s.name for s in steps[at : at + done]]
             at += done
