@@ -64,3 +64,28 @@ def render(message: Message) -> str:
     args = {k: render(v) if isinstance(v, Message) else v for k, v in message.args.items()}
     text = translations.get(message.template, message.template)
     return Message(message.template, args).render(text)
+
+
+def sentence(message: Message) -> str:
+    """A message that stands alone: with a capital letter, and a full stop where it has none.
+
+    Messages are written as parts, to follow a name or a colon. One that begins with an argument
+    keeps its letter: the name of a file or a node has its own.
+    """
+    text = render(message)
+    if text and _begins_with_words(message):
+        text = text[0].upper() + text[1:]
+    return text if not text or text[-1] in ".!?。！？" else text + _FULL_STOP[_Active.language]
+
+
+_FULL_STOP = {"en": ".", "zh": "。"}
+
+
+def _begins_with_words(message: Message) -> bool:
+    template = message.template
+    if _Active.language != "en":
+        template = catalogue(_Active.language).get(template, template)
+    if not template.startswith("{"):
+        return True
+    first = message.args.get(template[1:].partition("}")[0])
+    return isinstance(first, Message) and _begins_with_words(first)

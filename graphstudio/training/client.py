@@ -175,7 +175,7 @@ class TrainingClient:
         how = exit_text(code)
         failure = Failed(
             reason="died",
-            message=i18n.render(
+            message=i18n.sentence(
                 Message("the training process ended unexpectedly ({how})", {"how": how})
             ),
             hint=i18n.render(_HINT_KILLED if code == -_SIGKILL else _HINT_DIED),

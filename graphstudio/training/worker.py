@@ -109,7 +109,7 @@ def _train(channel: Channel, controls: Controls, start: Start, num_threads: int)
     except MemoryError:
         message = Message("the computer has not enough memory for this model and batch size")
         hint = Message("Make the batch size or the layers smaller.")
-        failure = Failed(reason="memory", message=i18n.render(message), hint=i18n.render(hint))
+        failure = Failed(reason="memory", message=i18n.sentence(message), hint=i18n.sentence(hint))
     except Exception as error:
         failure = failure_of(error, Path(start.run_dir))
     else:
@@ -130,8 +130,8 @@ def failure_of(error: Exception, run_dir: Path) -> Failed:
         hint: Message | None = getattr(error, "hint", None)
         return Failed(
             reason=reason or type(error).__name__.removesuffix("Error").lower(),
-            message=i18n.render(text),
-            hint=i18n.render(hint) if hint is not None else "",
+            message=i18n.sentence(text),
+            hint=i18n.sentence(hint) if hint is not None else "",
             node=getattr(error, "node", "") or "",
         )
     if isinstance(error, OSError):
@@ -141,12 +141,12 @@ def failure_of(error: Exception, run_dir: Path) -> Failed:
         )
         hint = Message("Make room on the disk or save the project elsewhere, then train again.")
         return Failed(
-            reason="disk", message=i18n.render(text), hint=i18n.render(hint), details=details
+            reason="disk", message=i18n.sentence(text), hint=i18n.sentence(hint), details=details
         )
     text = Message(
         "training ended with an error of the program: {error}", {"error": repr(error)[:500]}
     )
-    return Failed(reason="internal", message=i18n.render(text), details=details)
+    return Failed(reason="internal", message=i18n.sentence(text), details=details)
 
 
 def _listen(channel: Channel, controls: Controls) -> None:

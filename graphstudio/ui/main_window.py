@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from graphstudio import i18n
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import render, sentence, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services.projects import SUFFIX, OpenedProject
 from graphstudio.training.messages import Failed
@@ -157,7 +157,7 @@ class MainWindow(QMainWindow):
         self.workspace.rest(True)  # as before any project: sizes of docks wait for the window
         self._enter(self.project)
         for warning in opened.warnings:
-            self._note("warning", render(warning))
+            self._note("warning", sentence(warning))
 
     # -- the open project ----------------------------------------------------------------------
 

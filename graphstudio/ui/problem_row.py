@@ -13,7 +13,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from graphstudio.i18n import render, tr
+from graphstudio.document.model import DocumentError
+from graphstudio.i18n import render, sentence, tr
 from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ir.fixes import fix_changes
 from graphstudio.nodes.spec import build, find_type
@@ -54,7 +55,7 @@ def place_of(project: Project, diagnostic: Diagnostic) -> str:
 
 def sentence_of(project: Project, diagnostic: Diagnostic) -> str:
     """The whole problem as a sentence that names its place."""
-    text = _sentence(render(diagnostic.message))
+    text = sentence(diagnostic.message)
     graph = project.document.graphs.get(diagnostic.graph)
     node = graph.nodes.get(diagnostic.node) if graph and diagnostic.node else None
     if node is None or node.label in text:
@@ -78,9 +79,9 @@ def apply_fix(project: Project, diagnostic: Diagnostic, fix: Fix) -> bool:
     project.history.close_merge()
     try:
         command = fix_changes(project.document, diagnostic.graph, diagnostic, fix)
-    except (KeyError, ValueError) as error:
+    except (DocumentError, KeyError, ValueError):
         # The document moved on since the check that offered the fix.
-        project.refused.emit(str(error))
+        project.refused.emit(sentence(Message("there is nothing left to mend here")))
         return False
     done = project.push(command)
     project.check_now()
@@ -150,7 +151,7 @@ class ProblemRow(QFrame):
     def retranslate(self) -> None:
         d = self.diagnostic
         message = sentence_of(self._project, d)
-        hint = _sentence(render(d.hint)) if d.hint else ""
+        hint = sentence(d.hint) if d.hint else ""
         self._message.setText(message)
         self._hint.setText(hint)
         self._hint.setVisible(bool(hint))
@@ -158,7 +159,7 @@ class ProblemRow(QFrame):
         self._icon.setToolTip(kind)
         self.setAccessibleName(f"{kind}: {message} {hint}".strip())
         for button, fix in zip(self.fix_buttons, d.fixes, strict=True):
-            title = _sentence(render(fix.title), stop=False)
+            title = render(fix.title)
             button.setText(title)
             button.setAccessibleName(title)
         self._arrange()
@@ -231,15 +232,3 @@ class ProblemRow(QFrame):
                 painter.fillRect(self.rect(), tokens.color("hover"))
             painter.setPen(tokens.color("border"))
             painter.drawLine(0, self.height() - 1, self.width(), self.height() - 1)
-
-
-def _sentence(text: str, *, stop: bool = True) -> str:
-    """The text with a capital letter, and a full stop where a sentence has none."""
-    if not text:
-        return ""
-    text = text[0].upper() + text[1:]
-    return (
-        text
-        if not stop or text[-1] in ".!?。！？"
-        else text + ("。" if "\u4e00" <= text[-1] <= "\u9fff" else ".")
-    )

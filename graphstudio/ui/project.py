@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from graphstudio.document.changes import Change
 from graphstudio.document.history import History
 from graphstudio.document.model import MAIN, ChangeSet, Document, DocumentError
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import sentence, tr
 from graphstudio.ir.check import Checker
 from graphstudio.ir.result import CheckResult
 from graphstudio.nodes.types import Message
@@ -66,7 +66,7 @@ class Project(QObject):
         try:
             self.history.push(name, changes, merge=merge)
         except DocumentError as error:
-            self.refused.emit(render(error.message))
+            self.refused.emit(sentence(error.message))
             return False
         if was_clean != self.history.clean:
             self.clean_changed.emit(self.history.clean)

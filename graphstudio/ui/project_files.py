@@ -9,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from graphstudio.document.model import Document
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import sentence, tr
 from graphstudio.nodes.types import Message
 from graphstudio.resources import is_installed
 from graphstudio.services import projects
@@ -102,7 +102,7 @@ class ProjectFiles(QObject):
             return False
         self._take(opened.document, opened.path)
         for warning in opened.warnings:
-            self.noted.emit("warning", render(warning))
+            self.noted.emit("warning", sentence(warning))
         return True
 
     def save(self) -> bool:

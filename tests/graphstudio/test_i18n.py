@@ -31,3 +31,26 @@ def test_unknown_languages_are_refused():
     with pytest.raises(ValueError, match="xx"):
         i18n.set_language("xx")
     assert i18n.language() == "en"
+
+
+@pytest.mark.parametrize(
+    ("message", "language", "shown"),
+    [
+        (Message("the node is not there any more"), "en", "The node is not there any more."),
+        (Message("the node is not there any more"), "zh", "该节点已不存在。"),
+        (Message("Press Train to try again."), "en", "Press Train to try again."),
+        (Message("{folder} lacks {files}", {"folder": "a", "files": "b"}), "en", "a lacks b."),
+        (
+            Message("{problem}. {hint}", {"problem": Message("the text is empty"), "hint": "So!"}),
+            "en", "The text is empty. So!",
+        ),
+        (
+            Message("no axis of {shape} may have size 0", {"shape": "x"}),
+            "zh", "x 中任何轴的大小都不能为 0。",
+        ),
+        (Message("{text}", {"text": ""}), "en", ""),
+    ],
+)  # fmt: skip
+def test_a_message_that_stands_alone_is_a_sentence(message, language, shown):
+    i18n.set_language(language)
+    assert i18n.sentence(message) == shown

@@ -10,7 +10,7 @@ from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QToolButton, QVBoxLayout, QWidget
 
 from graphstudio.exporters.base import ExportError
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import sentence, tr
 from graphstudio.ir import graph as ir
 from graphstudio.ir.check import CheckFailed
 from graphstudio.ir.result import CheckResult
@@ -334,7 +334,7 @@ class _Job:
                 {k: list(v) for k, v in made.line_map.items()},
             )
         except ExportError as error:
-            sentences = [render(m) for p in error.problems for m in (p.message, p.hint) if m]
+            sentences = [sentence(m) for p in error.problems for m in (p.message, p.hint) if m]
             script = Script(self._target, error=" ".join(sentences))
         except Exception as error:  # shown in the panel: a fault here must not end the window
             script = Script(self._target, error=f"{type(error).__name__}: {error}")

@@ -10,7 +10,7 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QToolButton, QWidget
 
 from graphstudio.document.changes import SetTraining
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import sentence, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services.projects import ProjectError
 from graphstudio.services.runs import new_run
@@ -89,7 +89,7 @@ class RunControls(QWidget):
             return False, tr("A run is going on")
         problem = self._project.result.first_error
         if problem is not None:
-            return False, tr("Mend this first: {problem}", problem=render(problem.message))
+            return False, tr("Mend this first: {problem}", problem=sentence(problem.message))
         return True, ""
 
     def can_pause(self) -> bool:
@@ -122,7 +122,7 @@ class RunControls(QWidget):
         try:
             run_dir = new_run(path)
         except ProjectError as error:
-            self.failed_to_start.emit(" ".join(render(p) for p in error.problems))
+            self.failed_to_start.emit(" ".join(sentence(p) for p in error.problems))
             return False
         folder = path.resolve().parent if path is not None else ""
         self._bridge.start(self._project.document, folder, run_dir.resolve())

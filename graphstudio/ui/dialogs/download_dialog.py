@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from graphstudio.data.folders import default_folder
 from graphstudio.data.source import DataError
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import sentence, tr
 from graphstudio.ui.quantities import data_size
 from graphstudio.ui.style import set_role
 
@@ -130,7 +130,7 @@ class DownloadDialog(QDialog):
         )
 
     def _on_failed(self, error: DataError) -> None:
-        parts = [render(m) for m in (error.message, error.hint) if m is not None]
+        parts = [sentence(m) for m in (error.message, error.hint) if m is not None]
         set_role(self._status, "error")
         self._status.setText("\n".join(parts))
         self._bar.hide()

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from graphstudio.cli.export import TARGETS
 from graphstudio.document import format as file_format
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import sentence, tr
 from graphstudio.services.runs import Run
 from graphstudio.ui.dialogs.verification import CurvesView, TargetRow, verdict_of
 from graphstudio.ui.inspector.editors import ComboBox
@@ -206,7 +206,7 @@ class ExportDialog(QDialog):
         problem = self._project.result.first_error
         why = ""
         if problem is not None:
-            why = tr("Mend this first: {problem}", problem=render(problem.message))
+            why = tr("Mend this first: {problem}", problem=sentence(problem.message))
         elif not self.targets:
             why = tr("Choose at least one framework.")
         for button in (self.export_button, self.verify_button):

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import sentence, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services.projects import SUFFIX
 from graphstudio.ui.icons import pixmap
@@ -181,7 +181,7 @@ class ProblemList(QDialog):
         self.list = QPlainTextEdit()
         self.list.setObjectName("problemLines")
         self.list.setReadOnly(True)
-        self.list.setPlainText("\n".join(f"•  {render(p)}" for p in problems))
+        self.list.setPlainText("\n".join(f"•  {sentence(p)}" for p in problems))
         self.list.setMinimumHeight(120)
         buttons = QDialogButtonBox()
         close = buttons.addButton(tr("Close"), QDialogButtonBox.ButtonRole.AcceptRole)

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import render, sentence, tr
 from graphstudio.nodes.spec import ParamSpec
 from graphstudio.nodes.types import Message
 from graphstudio.ui.icons import icon
@@ -211,18 +211,18 @@ class _Row:
     def _choose(self, value: Any, burst: bool) -> None:
         problem = self.spec.problem(value)
         if problem is not None:
-            self._say(render(problem))
+            self._say(sentence(problem))
             return
         self._say("")
         self.form.edited.emit(self.spec.name, self.spec.coerce(value), burst)
 
     def _refuse_text(self, text: str) -> None:
         problem = self.spec.problem(text)
-        self._say(render(problem) if problem else "")
+        self._say(sentence(problem) if problem else "")
 
     def _judge(self, value: Any) -> None:
         problem = None if value is None else self.spec.problem(value)
-        self._say(render(problem) if problem else "")
+        self._say(sentence(problem) if problem else "")
 
     def _say(self, text: str) -> None:
         shown = text or self._outer

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from graphstudio.document import commands
 from graphstudio.document.model import Node
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import render, sentence, tr
 from graphstudio.nodes.spec import NodeType, build, find_type, params_of
 from graphstudio.nodes.types import Message, TensorType
 from graphstudio.services.check import describe_data
@@ -127,7 +127,7 @@ class NodePage(QWidget):
                 row.fixed.connect(self.fixed)
                 self.problems.add(row)
         self.problems.setVisible(bool(wanted))
-        self.form.show_problems({d.param: render(d.message) for d in wanted if d.param})
+        self.form.show_problems({d.param: sentence(d.message) for d in wanted if d.param})
         self._show_facts(one)
 
     def retranslate(self) -> None:

@@ -14,7 +14,7 @@ from graphstudio.data import source as data_sources
 from graphstudio.data.folders import name_folder
 from graphstudio.document import commands
 from graphstudio.document.model import Choice, Training
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import render, sentence, tr
 from graphstudio.nodes.optimizers import optimizers
 from graphstudio.nodes.spec import ParamSpec, params_of
 from graphstudio.nodes.types import Message
@@ -209,7 +209,7 @@ class ProjectPage(QWidget):
         self.split.setVisible(bool(spec.source))
         folder = self._project.path.parent if self._project.path else None
         problem = data_sources.missing(spec, folder) if spec.source else None
-        details = [render(m) for m in (problem.message, problem.hint) if m] if problem else []
+        details = [sentence(m) for m in (problem.message, problem.hint) if m] if problem else []
         has_folder = any(s.name == "folder" for s in self.options.specs)
         invalid = data_sources.problem_of(spec) if spec.source else None
         fetchable = problem is not None and invalid is None and spec.source in FETCHABLE
@@ -246,7 +246,7 @@ class ProjectPage(QWidget):
         if cls is not None:
             problem = _instance_problem(cls, phase.optimizer.params)
             if problem is not None and self.optimizer_options.specs:
-                problems = {self.optimizer_options.specs[-1].name: render(problem)}
+                problems = {self.optimizer_options.specs[-1].name: sentence(problem)}
         self.optimizer_options.show_problems(problems)
 
     def _push(self, command, form: Form, name: str, burst: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
 
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import sentence, tr
 from graphstudio.nodes.types import Message, format_shape
 from graphstudio.ui.canvas import curve
 from graphstudio.ui.canvas.gestures.base import Gesture, Pointer
@@ -102,9 +102,10 @@ class Connect(Gesture):
             node, port = self._hover
             self._end = self.scene.nodes[node].port_pos(port, self._seek_output)
         if self._reason is not None and self._hover is not None:
-            self.view.hovering.tip(tr("Cannot connect"), [render(self._reason)], pointer.view)
+            self.view.hovering.tip(tr("Cannot connect"), [sentence(self._reason)], pointer.view)
         elif self._concern is not None:
-            lines = [render(self._concern), tr("You can connect it all the same and mend it then.")]
+            advice = tr("You can connect it all the same and mend it then.")
+            lines = [sentence(self._concern), advice]
             self.view.hovering.tip(tr("Will not fit yet"), lines, pointer.view)
         else:
             self.view.hovering.hide()
@@ -179,7 +180,7 @@ class Connect(Gesture):
 
     def _drop_on(self, hover: End, reason: Message | None) -> None:
         if reason is not None:
-            self.view.status_message.emit(render(reason))
+            self.view.status_message.emit(sentence(reason))
             return
         if self._seek_output:
             self.view.edits.connect([(hover, end) for end in self._fixed])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from graphstudio import i18n
 from graphstudio.services.projects import open_project
 from graphstudio.services.runs import runs_dir
 from graphstudio.ui.dashboard.controls import RunControls
@@ -51,7 +52,7 @@ def test_a_wrong_graph_disables_train_and_says_its_first_problem(qtbot, project,
     train = button(made, "train_button")
     assert not train.isEnabled()
     assert "Mend this first" in train.toolTip()
-    assert project.result.first_error.message.render() in train.toolTip()
+    assert i18n.sentence(project.result.first_error.message) in train.toolTip()
     with qtbot.waitSignal(made.failed_to_start):
         assert not made.train()
     assert steered.state == "idle"
@@ -100,7 +101,7 @@ def test_a_folder_that_cannot_be_made_is_told(qtbot, digits, steered, theme, mon
     made = controls(qtbot, digits, steered, theme)
     with qtbot.waitSignal(made.failed_to_start) as told:
         assert not made.train()
-    assert told.args == ["the disk is full"]
+    assert told.args == ["The disk is full."]
 
 
 def test_the_real_worker_trains_and_leaves_weights(qtbot, digits, theme):

@@ -60,7 +60,7 @@ def test_a_failure_is_explained_and_can_be_tried_again(make, qtbot):
 
     dialog = make(fetch)
     dialog.start_button.click()
-    qtbot.waitUntil(lambda: "no route" in dialog.status)
+    qtbot.waitUntil(lambda: "No route." in dialog.status)
     assert "Check the cable." in dialog.status
     assert dialog.isVisible()
     with qtbot.waitSignal(dialog.accepted):

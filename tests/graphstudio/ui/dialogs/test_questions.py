@@ -63,7 +63,7 @@ def test_problems_are_listed_as_plain_text(qtbot, theme):
     problems = [Message("<b>{x}</b> is missing", {"x": "a"}), Message("second")]
     dialog = ProblemList("'x' cannot be opened", problems, theme)
     qtbot.addWidget(dialog)
-    assert dialog.list.toPlainText().splitlines() == ["•  <b>a</b> is missing", "•  second"]
+    assert dialog.list.toPlainText().splitlines() == ["•  <b>a</b> is missing.", "•  Second."]
 
 
 @pytest.mark.parametrize(
