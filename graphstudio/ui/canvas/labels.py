@@ -29,19 +29,23 @@ class Boxes:
     def __contains__(self, name: Hashable) -> bool:
         return name in self._boxes
 
-    def put(self, name: Hashable, box: Box) -> None:
+    def put(self, name: Hashable, box: Box) -> Box | None:
+        """Put a box here; where it was until now, None if it is new or was here already."""
         if self._boxes.get(name) == box:
-            return
-        self.drop(name)
+            return None
+        old = self.drop(name)
         self._boxes[name] = box
         for cell in _cells(box):
             self._cells.setdefault(cell, set()).add(name)
+        return old
 
-    def drop(self, name: Hashable) -> None:
+    def drop(self, name: Hashable) -> Box | None:
+        """Take a box out; where it was."""
         box = self._boxes.pop(name, None)
         if box is not None:
             for cell in _cells(box):
                 self._cells[cell].discard(name)
+        return box
 
     def clear(self) -> None:
         self._boxes.clear()
@@ -57,7 +61,10 @@ class Boxes:
                         yield name
 
     def free(self, box: Box) -> bool:
-        return next(self.meeting(box), None) is None
+        boxes, cells = self._boxes, self._cells
+        return not any(
+            _meet(boxes[name], box) for cell in _cells(box) for name in cells.get(cell, ())
+        )
 
 
 def _cells(box: Box) -> Iterator[tuple[int, int]]:
@@ -79,33 +86,62 @@ class LabelPlacer:
     """Keeps where nodes and labels lie, and gives each label its place."""
 
     def __init__(self) -> None:
-        self.nodes = Boxes()
         self.labels = Boxes()
-        self.hidden: set[Hashable] = set()
-        """Wires whose label found no room; worth another try after nodes moved."""
+        self._nodes = Boxes()
+        self._hidden = Boxes()
+        """Where labels that found no room might lie."""
+        self._hopeful: dict[Hashable, None] = {}
 
     def clear(self) -> None:
-        self.nodes.clear()
-        self.labels.clear()
-        self.hidden.clear()
+        for boxes in (self.labels, self._nodes, self._hidden):
+            boxes.clear()
+        self._hopeful.clear()
+
+    def put_node(self, name: Hashable, box: Box) -> None:
+        """A node lies here now."""
+        self._vacate(self._nodes.put(name, box))
+
+    def drop_node(self, name: Hashable) -> None:
+        """A node is no more."""
+        self._vacate(self._nodes.drop(name))
 
     def forget(self, wire: Hashable) -> None:
-        self.labels.drop(wire)
-        self.hidden.discard(wire)
+        """A wire has changed its course or its label, or is no more."""
+        self._vacate(self.labels.drop(wire))
+        self._hidden.drop(wire)
+        self._hopeful.pop(wire, None)
+
+    def hopeful(self) -> list[Hashable]:
+        """Wires whose label found no room, and near which there is more now; told once."""
+        if not self._hopeful:
+            return []
+        found = list(self._hopeful)
+        self._hopeful.clear()
+        return found
+
+    def _vacate(self, box: Box | None) -> None:
+        if box is not None:
+            self._hopeful.update(dict.fromkeys(self._hidden.meeting(box)))
 
     def place(
         self, wire: Hashable, curves: Sequence[curve.Cubic], width: float, height: float
     ) -> QRectF | None:
         """Rectangle for a label of this size on the wire, or None if there is no room for it."""
-        self.forget(wire)
-        for a, _, _, b in sorted(curves, key=lambda c: -abs(c[3][0] - c[0][0])):
-            if abs(b[0] - a[0]) + abs(b[1] - a[1]) < width + 2 * _END:
-                continue
-            found = self._on(next(c for c in curves if c[0] == a and c[3] == b), width, height)
-            if found is not None:
-                self.labels.put(wire, found)
-                return QRectF(found[0], found[1], width, height)
-        self.hidden.add(wire)
+        old = self.labels.drop(wire)
+        self._hidden.drop(wire)
+        needed = width + 2 * _END
+        long = [c for c in curves if abs(c[3][0] - c[0][0]) + abs(c[3][1] - c[0][1]) >= needed]
+        long.sort(key=lambda c: -abs(c[3][0] - c[0][0]))
+        found = next((box for c in long if (box := self._on(c, width, height))), None)
+        if found != old:
+            self._vacate(old)
+        if found is not None:
+            self.labels.put(wire, found)
+            return QRectF(found[0], found[1], width, height)
+        if long:  # a wire that is too short waits for nothing but a change of its own
+            reach = curve.control_rect(long)
+            dx, dy = width / 2 + _CLEAR, height / 2 + _CLEAR
+            self._hidden.put(wire, box_of(reach.adjusted(-dx, -dy, dx, dy)))
         return None
 
     def _on(self, c: curve.Cubic, width: float, height: float) -> Box | None:
@@ -113,6 +149,6 @@ class LabelPlacer:
             x, y = curve.point_at(c, t)
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
             near = (box[0] - _CLEAR, box[1] - _CLEAR, box[2] + _CLEAR, box[3] + _CLEAR)
-            if self.nodes.free(near) and self.labels.free(near):
+            if self._nodes.free(near) and self.labels.free(near):
                 return box
         return None

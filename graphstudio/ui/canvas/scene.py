@@ -209,14 +209,16 @@ class GraphScene(QGraphicsScene):
         if not self.show_labels:
             return
         stop = time.perf_counter() + budget_s
-        while self._unplaced:
+        while True:
+            self._unplaced.update(dict.fromkeys(self._placer.hopeful()))  # type: ignore[arg-type]
+            if not self._unplaced:
+                return
             key = next(iter(self._unplaced))
             del self._unplaced[key]
             self._place(key)
             if time.perf_counter() > stop:
-                break
-        if self._unplaced:
-            self._label_timer.start()
+                self._label_timer.start()
+                return
 
     def set_show_labels(self, show: bool) -> None:
         self.show_labels = show
@@ -273,7 +275,7 @@ class GraphScene(QGraphicsScene):
                 self._touched = True
                 del self.nodes[node_id]
                 self._wires_at.pop(node_id, None)
-                self._placer.nodes.drop(node_id)
+                self._placer.drop_node(node_id)
                 self._drop(item)
             return
         if item is None:
@@ -313,7 +315,7 @@ class GraphScene(QGraphicsScene):
 
     def _note_place(self, item: NodeItem) -> None:
         box = box_of(item.body_rect())
-        self._placer.nodes.put(item.node.id, box)
+        self._placer.put_node(item.node.id, box)
         for key in list(self._placer.labels.meeting(box)):
             self._unplaced[key] = None  # type: ignore[index]
 
@@ -385,8 +387,6 @@ class GraphScene(QGraphicsScene):
             self._route(item)
             if labels:
                 self._unplaced[key] = None
-        if labels and keys:
-            self._unplaced.update(dict.fromkeys(self._placer.hidden))  # type: ignore[arg-type]
 
     def _reroute_at(self, node_ids: Iterable[str]) -> None:
         self.reroute({k for n in node_ids for k in self._wires_at.get(n, ())})
