@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -101,12 +101,16 @@ def product_rows(
     bias: Val | None = None,
     relu: bool = False,
     begin: tuple[Val, int] | None = None,
+    panel: int = 0,
+    row_panel: tuple[int, int] | None = None,
 ) -> None:
     """``c[r, :columns] (+)= sum a[r, k] b[k, :columns]`` for rows ``first <= r < last``.
 
     ``b`` and ``c`` are contiguous along the columns. ``first`` is a multiple of the tile's rows,
     and so is ``last`` unless it is ``total``. ``begin`` (pointer, row stride) is a matrix to
-    which the product is added.
+    which the product is added. With ``panel``, the length of a whole sum, ``b`` lies in panels as
+    wide as the tile (see ``matmul.panels``): what a tile reads is then one stretch of memory.
+    ``row_panel`` (rows of a panel, floats from one to the next) says the same of ``a``.
     """
     b_ = f.b
     wide = tile.vectors * lanes
@@ -114,8 +118,11 @@ def product_rows(
     rest = columns - full_columns
 
     def block(row: Val, rows: int, column: Val | int, vectors: int, valid_last: int) -> None:
-        pa = f.at(a, (row, row_stride))
-        pb = f.at(b, (column, 1))
+        if row_panel is None:
+            pa = f.at(a, (row, row_stride))
+        else:
+            pa = f.at(a, (b_.sdiv(row, const(row_panel[0])), row_panel[1]))
+        pb = f.at(b, (column, panel or 1))
         pc = f.at(c, (row, out_stride), (column, 1))
         valid = [lanes] * (vectors - 1) + [valid_last]
         start = None
@@ -149,7 +156,7 @@ def product_rows(
             row_stride=row_stride,
             axes=axes,
             start=start,
-            load=lambda place, v: load_columns(f, place, lanes, valid[v]),
+            load=lambda place, v: load_columns(f, place, lanes, lanes if panel else valid[v]),
         )
         if relu:
             acc = [rectified(f, value, zeros(lanes)) for value in acc]
@@ -186,6 +193,42 @@ def product_rows(
     if rest:
         vectors = -(-rest // lanes)
         all_rows(full_columns, vectors, rest - (vectors - 1) * lanes)
+
+
+def column_blocks(
+    f: Function,
+    first: Val,
+    last: Val,
+    columns: int,
+    wide: int,
+    rows: int,
+    rows_of: Callable[[Val, Val, Val | int, int], None],
+) -> None:
+    """Column blocks ``first <= j < last`` of the product, the last one perhaps narrower."""
+    b = f.b
+    whole_blocks = columns // wide
+    end = last
+    if columns % wide:
+        past = b.icmp_signed(">", last, const(whole_blocks))
+        end = b.select(past, const(whole_blocks), last)
+    with f.loop(first, end, may_be_empty=True) as j:
+        rows_of(const(0), const(rows), b.mul(j.index, const(wide)), wide)
+    if columns % wide:
+        mine = b.and_(
+            b.icmp_signed(">", last, const(whole_blocks)),
+            b.icmp_signed("<=", first, const(whole_blocks)),
+        )
+        with b.if_then(mine):
+            offset = whole_blocks * wide
+            rows_of(const(0), const(rows), offset, columns - offset)
+
+
+def pieces_of(inner: int, longest: int) -> tuple[int, int]:
+    """Length and number of the equal pieces into which a long sum is cut; the rest comes last."""
+    if inner <= longest:
+        return inner, 1
+    length = -(-inner // -(-inner // longest))
+    return length, inner // length
 
 
 def rectified(f: Function, value: Val, nothing: Val) -> Val:
@@ -226,10 +269,12 @@ def transpose_into(
     last: Val | int,
     columns: int,
     lanes: int,
+    target_row: int | None = None,
 ) -> None:
-    """``target[r, c] = source[r, c]``, packed rows ``first <= r < last`` (multiples of ``lanes``
-    except at the end), from a source that is contiguous along ``r``."""
-    b = f.b
+    """``target[r, c] = source[r, c]`` for rows ``first <= r < last`` (multiples of ``lanes`` except
+    at the end), from a source that is contiguous along ``r``; the target's rows are packed, or
+    ``target_row`` apart."""
+    b, target_row = f.b, columns if target_row is None else target_row
     top = const(first) if isinstance(first, int) else first
     end = const(last) if isinstance(last, int) else last
     whole = columns // lanes * lanes
@@ -238,7 +283,7 @@ def transpose_into(
 
     def single(r: Val, c: Val) -> None:
         value = b.load(f.at(source, (r, strides[0]), (c, strides[1])))
-        b.store(value, f.at(target, (r, columns), (c, 1)))
+        b.store(value, f.at(target, (r, target_row), (c, 1)))
 
     with f.loop(top, middle, lanes, may_be_empty=True) as r:
         if whole:
@@ -247,8 +292,8 @@ def transpose_into(
                     f,
                     f.at(source, (r.index, 1), (c.index, strides[1])),
                     strides[1],
-                    f.at(target, (r.index, columns), (c.index, 1)),
-                    columns,
+                    f.at(target, (r.index, target_row), (c.index, 1)),
+                    target_row,
                     lanes,
                 )
         if whole < columns:

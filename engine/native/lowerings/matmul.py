@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.native.emit import Axis, Function, Val, const
-from engine.native.lowerings import lowering
-from engine.native.products import product_rows, tile_for, transpose_into
+from engine.native.lowerings import long_product, lowering
+from engine.native.products import (
+    column_blocks,
+    pieces_of,
+    product_rows,
+    tile_for,
+    transpose_into,
+)
 from engine.native.writer import SMALL, Use, Writer, element_strides
 
 if TYPE_CHECKING:
@@ -147,24 +153,13 @@ LONGEST = 320
 """Terms of a sum taken at once: what a tile reads of both factors then stays in the caches."""
 
 
-def _pieces(inner: int) -> tuple[int, int]:
-    """Length and number of the equal pieces into which a long sum is cut; the rest comes last."""
-    if inner <= LONGEST:
-        return inner, 1
-    count = -(-inner // LONGEST)
-    length = -(-inner // count)
-    return length, inner // length
-
-
 def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = False) -> None:
     """Write ``out = a @ b (+ bias)``; ``out`` has contiguous rows."""
     rows, inner = a.shape
     columns = b.shape[1]
-    b_strides = element_strides(b)
-    if b_strides[1] != 1 and columns > 1:
-        room = w.scratch(inner * columns).reshape(inner, columns)
-        pack(w, b, room)
-        b, b_strides = room, (columns, 1)
+    if bias is None and not relu and long_product.suits(a, b):
+        long_product.long_product(w, a, b, out)
+        return
     a_strides = element_strides(a)
     out_stride = element_strides(out)[0]
     # The threads' parts are whole tiles: a tile that divides them evenly keeps both busy.
@@ -173,32 +168,37 @@ def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = 
     by_columns = columns >= 2 * wide and -(-rows // tile.rows) < 2 * w.max_threads
     small = rows * columns * inner < 8 * SMALL
     blocks = -(-columns // wide)
-    length, pieces = _pieces(inner)
+    panel = inner if _in_panels(b, rows // tile.rows, wide) else 0
+    b_row = wide if panel else element_strides(b)[0]
+    if panel:
+        b = panels(w, b, wide)
+    length, pieces = pieces_of(inner, LONGEST)
 
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
         pa, pb, pc, *offsets = pointers
 
         def piece(start: Val | int, size: int, more: bool, last_one: bool) -> None:
-            left, right = f.at(pa, (start, a_strides[1])), f.at(pb, (start, b_strides[0]))
+            left, right = f.at(pa, (start, a_strides[1])), f.at(pb, (start, b_row))
 
             def rows_of(first: Val, last: Val, column: Val | int, width: int) -> None:
                 product_rows(
                     f,
                     left,
-                    f.at(right, (column, 1)),
+                    f.at(right, (column, panel or 1)),
                     f.at(pc, (column, 1)),
                     first=first,
                     last=last,
                     total=rows,
                     columns=width,
                     row_stride=a_strides[0],
-                    axes=[Axis(size, a_strides[1], b_strides[0])],
+                    axes=[Axis(size, a_strides[1], b_row)],
                     out_stride=out_stride,
                     tile=tile,
                     lanes=w.lanes,
                     accumulate=more,
                     bias=f.at(offsets[0], (column, 1)) if offsets and not more else None,
                     relu=relu and last_one,
+                    panel=panel,
                 )
 
             if small:
@@ -206,7 +206,7 @@ def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = 
                     rows_of(const(0), const(rows), 0, columns)
             elif by_columns:
                 first, last = f.share(blocks, thread, count)
-                _column_blocks(f, first, last, columns, wide, rows, rows_of)
+                column_blocks(f, first, last, columns, wide, rows, rows_of)
             else:
                 rows_of(*f.share(rows, thread, count, tile.rows), 0, columns)
 
@@ -222,37 +222,60 @@ def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = 
             piece(pieces * length, rest, True, True)
 
     arrays = [a, b, out] + ([] if bias is None else [bias])
-    shape = (a.shape, a_strides, b.shape, b_strides, out_stride)
-    key = ("matmul", *shape, tile, by_columns, small, bias is not None, relu)
+    shape = (a.shape, a_strides, columns, b_row, out_stride)
+    key = ("matmul", *shape, tile, by_columns, small, panel, bias is not None, relu)
     w.kernel(key, arrays, write, [Use(v, v is out, None) for v in arrays])
 
 
-def _column_blocks(
-    f: Function,
-    first: Val,
-    last: Val,
-    columns: int,
-    wide: int,
-    rows: int,
-    rows_of: Callable[[Val, Val, Val | int, int], None],
-) -> None:
-    """Column blocks ``first <= j < last`` of the product, the last one perhaps narrower."""
-    b = f.b
-    whole_blocks = columns // wide
-    end = last
-    if columns % wide:
-        past = b.icmp_signed(">", last, const(whole_blocks))
-        end = b.select(past, const(whole_blocks), last)
-    with f.loop(first, end, may_be_empty=True) as j:
-        rows_of(const(0), const(rows), b.mul(j.index, const(wide)), wide)
-    if columns % wide:
-        mine = b.and_(
-            b.icmp_signed(">", last, const(whole_blocks)),
-            b.icmp_signed("<=", first, const(whole_blocks)),
-        )
-        with b.if_then(mine):
-            offset = whole_blocks * wide
-            rows_of(const(0), const(rows), offset, columns - offset)
+def _in_panels(b: Any, turns: int, wide: int) -> bool:
+    """True if the second factor is copied into panels before it is read ``turns`` times."""
+    inner, columns = b.shape
+    row, column = element_strides(b)
+    if columns == 1:
+        return False
+    return column != 1 or (row > wide and inner >= 64 and turns >= 4)
+
+
+def panels(w: Writer, source: Any, wide: int) -> Any:
+    """A copy of a matrix (inner, columns) cut into panels of ``wide`` columns, one after another.
+
+    A panel is (inner, wide) and contiguous, so that a tile walks through it in one stretch; the
+    last one is filled up with zeros.
+    """
+    inner, columns = source.shape
+    strides = element_strides(source)
+    blocks = -(-columns // wide)
+    target = w.scratch(blocks * inner * wide)
+    rest = columns - (blocks - 1) * wide
+
+    def write(f: Function, thread: Val, count: Val, ps: Val, pt: Val) -> None:
+        first, last = f.share(inner, thread, count, w.lanes)
+
+        def one(number: Val | int, width: int) -> None:
+            block = f.at(ps, (number, wide * strides[1]))
+            into = f.at(pt, (number, inner * wide))
+            if strides[0] == 1:
+                transpose_into(f, block, strides, into, first, last, width, w.lanes, wide)
+                return
+            with f.loop(first, last, may_be_empty=True) as k:
+                line = f.at(block, (k.index, strides[0]))
+                spot = f.at(into, (k.index, wide))
+                if strides[1] == 1:
+                    f.copy(spot, line, width, w.lanes)
+                    return
+                with f.loop(0, width) as c:
+                    f.b.store(f.b.load(f.at(line, (c.index, strides[1]))), f.at(spot, (c.index, 1)))
+
+        whole = blocks if rest == wide else blocks - 1
+        if whole:
+            with f.loop(0, whole) as number:
+                one(number.index, wide)
+        if whole < blocks:
+            one(whole, rest)
+
+    key = ("panels", source.shape, strides, wide)
+    w.kernel(key, [source, target], write, [Use(source, False, None), Use(target, True, None)])
+    return target
 
 
 def pack(w: Writer, source: Any, target: Any) -> None:

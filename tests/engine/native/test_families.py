@@ -46,6 +46,16 @@ def test_matrix_products(check, size, inputs, units):
     check(make, (size, inputs))
 
 
+@pytest.mark.parametrize(("inputs", "units"), [(70, 521), (521, 70), (64, 512), (513, 515)])
+def test_sums_over_a_long_batch(verify, inputs, units):
+    """The weight's gradient: 530 terms, in pieces that do not divide them, lines far apart."""
+
+    def make(b, x):
+        return b.call("matmul", x, parameter(b, "w", units, inputs), transpose_b=True)
+
+    verify(make, (530, inputs))
+
+
 @pytest.mark.parametrize("case", list(itertools.product((False, True), (False, True))))
 def test_batched_products(check, case):
     ta, tb = case
