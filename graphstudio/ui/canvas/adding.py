@@ -102,7 +102,7 @@ class Adding:
 
     def _chosen(self, type_id: str, wired: bool) -> None:
         view, wish = self._view, self._wish
-        width = self.width_of(type_id)
+        width = self.face_of(type_id).width
         nodes, edits = self._scene.graph.nodes, view.edits
         if wish.wire is not None and wish.wire in self._scene.wires:
             corner = snapped(wish.pos - QPointF(width / 2, _PORT_Y))
@@ -126,18 +126,19 @@ class Adding:
         """Add a node in the middle of the view, beside what is there already."""
         view = self._view
         middle = view.mapToScene(view.viewport().rect().center())
-        corner = snapped(middle - QPointF(self.width_of(type_id) / 2, 40))
+        width = self.face_of(type_id).width
+        corner = snapped(middle - QPointF(width / 2, 40))
         bodies = [i.body_rect() for i in self._scene.nodes.values()]
-        size = QRectF(0, 0, self.width_of(type_id), 100)
+        size = QRectF(0, 0, width, 100)
         while any(size.translated(corner).intersects(b) for b in bodies):
             corner += QPointF(GRID, GRID)
         return view.edits.add(type_id, (corner.x(), corner.y()))
 
-    def width_of(self, type_id: str) -> float:
-        """Width of a new node of this type."""
+    def face_of(self, type_id: str) -> NodeFace:
+        """What a new node of this type looks like."""
         cls = find_type(type_id)
         label = render(Message(cls.label)) if cls else type_id
-        return NodeFace(Node(id="", type=type_id, label=label), self._view.style_).width
+        return NodeFace(Node(id="", type=type_id, label=label), self._view.style_)
 
     # -- drags from the palette ------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import Message
 from graphstudio.ui.canvas.face import GRID
 from graphstudio.ui.canvas.gestures.move import snapped
+from graphstudio.ui.canvas.room import clear_of_source, room_behind
 from graphstudio.ui.canvas.scene import GraphScene, WireKey
 from graphstudio.ui.canvas.suggest import End, first_output, input_for, output_for
 
@@ -108,41 +109,24 @@ class Edits:
 
     def insert_on_wire(self, what: str, key: WireKey, pos: tuple[float, float]) -> None:
         """Put a node (an id, or a type id for a new one) on a wire and make room behind it."""
-        fresh = what not in self._scene.graph.nodes
-        name, changes = commands.insert_on_wire(self._doc, self._graph_id, what, key, pos)
+        scene, graph = self._scene, self._graph_id
+        fresh = what not in scene.graph.nodes
+        face = self._view.adding.face_of(what) if fresh else scene.nodes[what].face
+        body = clear_of_source(scene, key, face.body.translated(*pos))
+        name, changes = commands.insert_on_wire(
+            self._doc, graph, what, key, body.topLeft().toTuple()
+        )
         changes = list(changes)
         new = added(changes)
         node_id = new[0] if new else what
-        changes += self._make_room(node_id, what, key, pos, fresh)
+        places, rects = room_behind(scene, key, body, node_id)
+        changes += commands.move_nodes(self._doc, graph, places)[1]
+        for frame_id, rect in rects.items():
+            changes += commands.move_frame(self._doc, graph, frame_id, rect)[1]
         if self._push((name, changes)):
             if fresh:
                 self._view.recent.note(what)
             self._select([node_id])
-
-    def _make_room(
-        self, node_id: str, what: str, key: WireKey, pos: tuple[float, float], fresh: bool
-    ) -> list[Change]:
-        """Shift what lies behind the wire to the right if the node would touch it."""
-        item = self._scene.nodes.get(node_id)
-        width = self._view.adding.width_of(what) if fresh or item is None else item.face.width
-        target = self._scene.nodes[key[0]]
-        needed = pos[0] + width + GAP / 2 - target.pos().x()
-        if needed <= 0 or pos[0] > target.pos().x() + target.face.width:
-            return []
-        dx = -(-needed // GRID) * GRID
-        left = target.pos().x()
-        behind = [
-            n
-            for n in self._reach([key[0]], forward=True)
-            if n != node_id and self._scene.graph.nodes[n].position[0] >= left
-        ]
-        nodes = self._scene.graph.nodes
-        _, changes = commands.move_nodes(
-            self._doc,
-            self._graph_id,
-            {n: (nodes[n].position[0] + dx, nodes[n].position[1]) for n in behind},
-        )
-        return list(changes)
 
     # -- wires -------------------------------------------------------------------------------
 

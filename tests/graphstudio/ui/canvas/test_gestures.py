@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QApplication
 
+from graphstudio.document import commands
 from graphstudio.ui.palette.delegate import HINT_ROLE
 
 CTRL, SHIFT, ALT = (
@@ -345,6 +348,76 @@ def test_palette_drag_onto_a_wire_inserts(hand, view, model):
     (new,) = model.new_nodes()
     assert model.graph.wires[new, "x"].source == model["conv"]
     assert model.graph.wires[model["relu"], "x"].source == new
+
+
+def overlaps(view) -> set[frozenset[str]]:
+    """Pairs of nodes that cover each other."""
+    bodies = {n: item.body_rect() for n, item in view.graph_scene.nodes.items()}
+    return {
+        frozenset((a, b))
+        for a in bodies
+        for b in bodies
+        if a < b and bodies[a].intersects(bodies[b])
+    }
+
+
+@pytest.mark.parametrize("dx", [-80, -30, 0, 30, 55])
+def test_a_node_on_a_short_wire_covers_nothing_and_is_one_step(hand, view, model, dx):
+    """Between the two is a gap of 120, and the new node is 180 wide."""
+    before, steps = model.text(), model.steps
+    hand.palette_drag("layer.batch_norm", QPointF(540 + dx, 50))
+    (new,) = model.new_nodes()
+    assert model.graph.wires[model["relu"], "x"].source == new
+    assert not overlaps(view)
+    rects = [view.graph_scene.nodes[n].body_rect() for n in (model["conv"], new, model["relu"])]
+    for left, right in pairwise(rects):
+        assert right.left() >= left.right() + 20
+    assert all(x % 20 == 0 for x, _ in (n.position for n in model.graph.nodes.values()))
+    assert model.position("flatten") == (0, 300), "the wire to the next row leads back"
+    assert model.position("dense") == (300, 300)
+    assert model.steps == steps + 1
+    model.project.undo()
+    assert model.text() == before
+
+
+def test_a_node_dropped_below_its_source_goes_below_it(hand, view, model):
+    """The wire to the next row leads back under its source."""
+    project = model.project
+    project.push(commands.move_nodes(project.document, "main", {model["flatten"]: (560, 200)}))
+    hand.palette_drag("layer.batch_norm", QPointF(670, 105))
+    (new,) = model.new_nodes()
+    assert model.graph.wires[model["flatten"], "x"].source == new
+    assert not overlaps(view)
+    relu = view.graph_scene.nodes[model["relu"]].body_rect()
+    assert view.graph_scene.nodes[new].body_rect().top() == relu.bottom() + 40
+
+
+def test_frames_stay_around_their_nodes_when_room_is_made(hand, view, model):
+    project = model.project
+    around = {
+        "both": (280, -40, 540, 200),
+        "end": (560, -60, 260, 240),
+        "apart": (-20, 240, 500, 240),
+    }
+    ids = {}
+    for title, rect in around.items():
+        project.push(commands.add_frame(project.document, "main", rect, title=title))
+        ids[title] = next(i for i, f in model.graph.frames.items() if f.title == title)
+    inside = {t: set(view.graph_scene.children_of(i)) for t, i in ids.items()}
+    assert inside["both"] == {model["conv"], model["relu"]}
+    assert inside["end"] == {model["relu"]}
+    steps = model.steps
+    hand.palette_drag("layer.batch_norm", QPointF(540, 50))
+    (new,) = model.new_nodes()
+    dx = model.position("relu")[0] - 600
+    assert dx > 0
+    after = {t: model.graph.frames[i].rect for t, i in ids.items()}
+    assert after["both"] == (280, -40, 540 + dx, 200), "it grows by what is new in it"
+    assert after["end"] == (560 + dx, -60, 260, 240), "it moves with its nodes"
+    assert after["apart"] == around["apart"]
+    inside["both"].add(new)
+    assert {t: set(view.graph_scene.children_of(i)) for t, i in ids.items()} == inside
+    assert model.steps == steps + 1
 
 
 def test_a_foreign_drag_is_not_taken(hand, model):
