@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from graphstudio.document.model import MAIN, ChangeSet, DataSpec, Document
+from graphstudio.document.model import MAIN, ChangeSet, DataSpec, Document, Phase
 from graphstudio.ir import build, datacheck, rules, trace, wiring
 from graphstudio.ir.datacheck import DataView
 from graphstudio.ir.diagnostics import Diagnostic
@@ -59,6 +59,8 @@ class Checker:
         """Nodes that have any diagnostic of their own."""
         self._parts_stale = True
         """True once something has changed on which the warnings about parts depend."""
+        self._lacks: tuple[tuple[Phase, ...], bool, tuple[Diagnostic, ...]] | None = None
+        """What the model as a whole lacks, for these phases and with errors on nodes or not."""
         self._result: CheckResult | None = None
 
     def check(self) -> CheckResult:
@@ -215,7 +217,7 @@ class Checker:
 
     def _put_state(self, node_id: str, state: NodeState) -> None:
         old = self._states.get(node_id)
-        if old is None or old.spec.role != state.spec.role:
+        if old is None or _part_played(old) != _part_played(state):
             self._parts_stale = True
         self._states[node_id] = state
         self._reports[node_id] = state.report
@@ -241,7 +243,8 @@ class Checker:
 
     def _propagate(self, dirty: Iterable[str]) -> None:
         """Evaluate nodes in order, and those behind a node whose outcome has changed."""
-        states, topology, inputs = self._states, self._topology, self._topology.inputs
+        states, reports, flawed = self._states, self._reports, self._flawed
+        inputs, outputs = self._topology.inputs, self._topology.outputs
         pending = set(dirty)
         first = min((self._place[n] for n in pending), default=0)
         for node_id in itertools.islice(self._order, first, None):
@@ -249,9 +252,9 @@ class Checker:
                 break
             if node_id not in pending:
                 continue
-            pending.discard(node_id)
+            pending.remove(node_id)
             old = states[node_id]
-            wires, leaving = inputs[node_id], topology.outputs[node_id]
+            wires, leaving = inputs[node_id], outputs[node_id]
             if node_id in self._cyclic:
                 cause = (node_id, old.record.label)
                 new = NodeState(
@@ -266,9 +269,15 @@ class Checker:
                     self._data,
                     connected=bool(wires or leaving),
                 )
-            self._put_state(node_id, new)
-            if new.output_types != old.output_types or new.cause != old.cause:
-                pending.update([target for target, _ in leaving])
+            states[node_id] = new  # as ``_put_state`` does, less what only another spec changes
+            reports[node_id] = new.report
+            if new.diagnostics:
+                flawed.add(node_id)
+            elif old.diagnostics:
+                flawed.discard(node_id)
+            if new.cause != old.cause or new.output_types != old.output_types:
+                for target, _ in leaving:
+                    pending.add(target)
 
     def _neighbourhood(self, nodes: Iterable[str]) -> set[str]:
         around = set(nodes)
@@ -292,6 +301,15 @@ class Checker:
             parts, self._topology, self._states, self._members, self._place
         )
         self._parts_stale = False
+        self._lacks = None
+
+    def _look_at_model(self, wrong: bool) -> tuple[Diagnostic, ...]:
+        """What the model as a whole lacks; ``wrong`` if there are errors on nodes."""
+        phases = self._document.training.phases
+        if self._lacks is None or self._lacks[0] is not phases or self._lacks[1] != wrong:
+            found = rules.model_problems(self._states, self._topology, self._members, phases, wrong)
+            self._lacks = (phases, wrong, tuple(found))
+        return self._lacks[2]
 
     def _conclude(self) -> CheckResult:
         wrong: list[Diagnostic] = []
@@ -311,13 +329,7 @@ class Checker:
                 else:
                     blocked.append(d)
         project = [
-            *rules.model_problems(
-                self._states,
-                self._topology,
-                self._members,
-                self._document.training.phases,
-                len(wrong),
-            ),
+            *self._look_at_model(bool(wrong)),
             *rules.project_problems(self._document, self._data, self._states),
         ]
         wrong += [d for d in project if d.severity == "error"]
@@ -340,6 +352,11 @@ class Checker:
                 fixes.append(fix)
         chain = trace.chain(d.node, d.port, self._topology, self._states)
         return dataclasses.replace(d, chain=chain, fixes=tuple(fixes))
+
+
+def _part_played(state: NodeState) -> tuple[str, bool, bool]:
+    """What of a node decides about the model as a whole, its wires apart."""
+    return state.spec.role, state.spec.trainable, state.record.bypass
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -157,18 +157,19 @@ def evaluate(
     assert node is not None  # a spec without a node has problems
     if not connected:
         return _unconnected(record, spec, node)
-    only = _only_input(spec, wires, states)
-    if only is not None:
-        return _infer(record, spec, node, (only,), data)
-    inputs, problems, cause = _gather(record, spec, wires, states)
-    if problems:
-        return NodeState(
-            record,
-            spec,
-            inputs,
-            cause=(record.id, record.label),
-            diagnostics=(*problems, *spec.warnings),
-        )
+    plain = _plain_inputs(spec, wires, states)
+    if plain is not None:
+        inputs, cause = plain
+    else:
+        inputs, problems, cause = _gather(record, spec, wires, states)
+        if problems:
+            return NodeState(
+                record,
+                spec,
+                inputs,
+                cause=(record.id, record.label),
+                diagnostics=(*problems, *spec.warnings),
+            )
     if cause is not None:
         blocked = Diagnostic(
             code="blocked",
@@ -276,22 +277,35 @@ def _unconnected(record: Node, spec: Spec, node: NodeType) -> NodeState:
     return NodeState(record, spec, (), (output,), None, diagnostics, report)
 
 
-def _only_input(
+def _plain_inputs(
     spec: Spec, wires: Mapping[str, Wire], states: Mapping[str, NodeState]
-) -> TensorType | None:
-    """The input type of a unary layer whose wire is right: most nodes of most graphs.
+) -> tuple[tuple[TensorType | None, ...], Cause | None] | None:
+    """Input types of a layer and the first node at fault before it, if all its wires are right.
 
     ``_gather`` would find the same; this keeps an edit that reaches all of 1,000 nodes short.
     """
-    if spec.role != "layer" or len(spec.inputs) != 1 or len(wires) != 1:
+    ports = spec.inputs
+    if spec.role != "layer" or len(wires) != len(ports):
         return None
-    wire = wires.get(spec.inputs[0].name)
-    if wire is None:
-        return None
-    source = states[wire.source]
-    if source.spec.role != "layer" and source.spec.role != "input":
-        return None
-    return source.report.output_types.get(wire.source_port)
+    cause: Cause | None = None
+    types: list[TensorType | None] = []
+    for port in ports:
+        wire = wires.get(port.name)
+        if wire is None:
+            return None
+        source = states[wire.source]
+        role = source.spec.role
+        if role != "layer" and role != "input":
+            return None
+        if source.output_types is None:
+            types.append(None)
+            cause = cause or source.cause
+            continue
+        found = source.report.output_types.get(wire.source_port)
+        if found is None:
+            return None
+        types.append(found)
+    return tuple(types), cause
 
 
 def _gather(

@@ -143,7 +143,7 @@ def model_problems(
     topology: Topology,
     members: set[str],
     phases: Sequence[Phase],
-    num_errors: int,
+    wrong: bool,
 ) -> Iterator[Diagnostic]:
     """What the model as a whole lacks.
 
@@ -153,8 +153,8 @@ def model_problems(
         They say which losses drive the training and which nodes do not move.
     members : set of str
         Nodes that are part of the model: those joined to a loss.
-    num_errors : int
-        Errors found on nodes; while there are some, sizes are not known.
+    wrong : bool
+        True if there are errors on nodes: sizes are not known then.
     """
     losses = {n for n in members if states[n].spec.role == "loss"}
     if not losses:
@@ -164,7 +164,7 @@ def model_problems(
             Message("Add a CrossEntropy or MSE node and wire a prediction and a Target to it."),
         )
         return
-    if num_errors:
+    if wrong:
         return
     trainable = {n for n in members if states[n].spec.trainable and not states[n].record.bypass}
     if not trainable:

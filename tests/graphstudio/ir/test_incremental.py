@@ -109,3 +109,30 @@ def test_incremental_equals_full(steps):
     if d.result.ok:
         frozen = d.checker.freeze()
         assert len({n.name for n in frozen.nodes}) == len(frozen.nodes)
+
+
+def test_what_the_model_lacks_follows_bypass_and_phases():
+    d = Drawing()  # ``push`` compares with a check from the start
+    source = d.add("io.input", "x", shape=(8,))
+    layer = d.add("layer.dense", "h", after=source, units=8)
+    loss = d.add("loss.mse", "loss")
+
+    def lacks() -> set[str]:
+        return {x.code for x in d.result.diagnostics} & {"no-loss", "nothing-to-train"}
+
+    assert lacks() == {"no-loss"}
+    d.push(commands.connect(d.document, MAIN, layer, "y", loss, "prediction"))
+    d.push(commands.connect(d.document, MAIN, source, "y", loss, "target"))
+    assert lacks() == set()
+    d.push(commands.set_fields(d.document, MAIN, [layer], bypass=True))
+    assert lacks() == {"nothing-to-train"}
+    d.push(commands.set_fields(d.document, MAIN, [layer], bypass=False))
+    assert lacks() == set()
+    d.push(commands.set_phase(d.document, 0, frozen=(layer,)))
+    assert lacks() == {"nothing-to-train"}
+    d.push(commands.set_param(d.document, MAIN, [layer], "units", 5))  # sizes do not fit now
+    assert lacks() == set()
+    d.follow(d.history.undo())
+    assert lacks() == {"nothing-to-train"}
+    d.push(commands.remove_nodes(d.document, MAIN, {loss}))
+    assert lacks() == {"no-loss"}
