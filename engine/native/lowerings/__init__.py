@@ -37,6 +37,7 @@ def table() -> dict[str, Lowering]:
     """All native forms."""
     from engine.native.lowerings import (  # noqa: F401  (importing registers)
         conv,
+        conv_general,
         cut,
         elementwise,
         gather,

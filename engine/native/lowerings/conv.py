@@ -50,7 +50,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     if g is None or not (dense_channels_last(y) and dense_channels_last(weight)):
         return 0
     x = in_channels_last(w, x)
-    bias, relu, done = _epilogue(steps, y)
+    bias, relu, done = epilogue(steps, y)
     if winograd.suits(g):
         winograd.convolve(w, g, x, winograd.transformed_filters(w, weight), y, bias, relu)
         return done
@@ -108,7 +108,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     return done
 
 
-def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
+def epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
     """Bias and ReLU that directly follow in the same memory: (bias, relu, number of steps)."""
     done, bias, relu = 1, None, False
 
