@@ -112,7 +112,7 @@ def test_incremental_equals_full(steps):
 
 
 def test_what_the_model_lacks_follows_bypass_and_phases():
-    d = Drawing()  # ``push`` compares with a check from the start
+    d = Drawing(source="")  # ``push`` compares with a check from the start
     source = d.add("io.input", "x", shape=(8,))
     layer = d.add("layer.dense", "h", after=source, units=8)
     loss = d.add("loss.mse", "loss")
