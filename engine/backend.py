@@ -6,6 +6,7 @@ This is the only module that imports cupy, and it does so on the first use of th
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -50,6 +51,29 @@ def gpu_available() -> bool:
 def to_numpy(array: Any) -> Array:
     """The array on the host, as NumPy; the array itself if it is there already."""
     return array if isinstance(array, np.ndarray) else np.asarray(array.get())
+
+
+def strided(array: Array, shape: Sequence[int], strides: Sequence[int]) -> Array:
+    """A view of the array's memory with another shape, and strides in bytes."""
+    view: Array = array_module(array).lib.stride_tricks.as_strided(array, shape, strides)
+    return view
+
+
+def einsum(*operands: Any, out: Array, optimize: Any = False) -> None:
+    """``numpy.einsum`` into ``out``, which CuPy's does not take."""
+    if isinstance(out, np.ndarray):
+        np.einsum(*operands, out=out, optimize=optimize)
+    else:
+        out[...] = cupy().einsum(*operands, optimize=optimize)
+
+
+def take_rows(table: Array, ids: Array, out: Array) -> None:
+    """Rows of ``table`` by ids that are known to lie in range, into ``out``."""
+    if isinstance(table, np.ndarray):
+        # mode "clip" writes straight into out; the default one goes through a copy.
+        np.take(table, ids, axis=0, out=out, mode="clip")
+    else:
+        np.take(table, ids, axis=0, out=out)
 
 
 def erf(array: Array, out: Array) -> Array:

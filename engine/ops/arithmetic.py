@@ -145,11 +145,14 @@ class _ShareOfGreater(Elementwise):
 
     name = "share_of_greater"
     passes_gradient = False
+    num_scratch = 1
 
     def compute(self, out: Array, scratch: Sequence[Array], *inputs: Array, **attrs: Any) -> None:
-        a, b = inputs
+        (a, b), ties = inputs, scratch[0]
+        np.equal(a, b, out=ties)
+        np.multiply(ties, 0.5, out=ties)
         np.greater(a, b, out=out)
-        np.add(out, 0.5, out=out, where=np.equal(a, b))
+        np.add(out, ties, out=out)
 
 
 @function("add")

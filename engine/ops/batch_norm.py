@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, einsum
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
 from engine.ops.reduce import broadcast_to
@@ -68,7 +68,7 @@ class _BatchNorm(Primitive):
             np.sum(x, axis=axes, dtype=np.float64, out=total)
             np.divide(total, count, out=mean, casting="same_kind")
             np.subtract(x, mean_wide, out=y)
-            np.einsum(y, letters, y, letters, [1], out=var)
+            einsum(y, letters, y, letters, [1], out=var)
             np.divide(var, count, out=var)
             np.add(var, epsilon, out=factor)
             np.sqrt(factor, out=factor)
@@ -140,7 +140,7 @@ class _BatchNormGradient(Primitive):
             np.divide(1.0, inverse, out=inverse)
             np.multiply(centred, inverse.reshape(shape), out=centred)
             np.sum(g, axis=axes, out=dbeta)
-            np.einsum(g, letters, centred, letters, [1], out=dgamma)
+            einsum(g, letters, centred, letters, [1], out=dgamma)
             # dx = gamma / std * (g - mean(g) - normalised * mean(g * normalised))
             np.divide(dgamma, count, out=a)
             np.divide(dbeta, count, out=b)

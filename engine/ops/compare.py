@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,7 +136,8 @@ class _Accuracy(Primitive):
         def step() -> None:
             np.argmax(logits, axis=1, out=best)
             np.equal(best, ids, out=hit)
-            out[...] = np.mean(hit, dtype=np.float64)
+            # Of nothing it is not a number; NumPy's mean would warn as well.
+            out[...] = np.sum(hit) / hit.size if hit.size else math.nan
 
         return step
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, einsum, strided
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.windows import (
@@ -95,7 +95,7 @@ def _gather(
     split = windows.reshape((*windows.shape[:-1], g.groups, g.depth)) if g.groups == 1 else None
     if split is None:
         step = windows.strides[-1]
-        split = np.lib.stride_tricks.as_strided(
+        split = strided(
             windows,
             (*windows.shape[:-1], g.groups, g.depth),
             (*windows.strides[:-1], step * g.depth, step),
@@ -156,7 +156,7 @@ class _ConvForward(_Conv):
         if g.depthwise:
 
             def multiply() -> None:
-                np.einsum("grw,gfw->grf", columns, weights(), out=rows)
+                einsum("grw,gfw->grf", columns, weights(), out=rows)
         else:
 
             def multiply() -> None:
@@ -224,7 +224,7 @@ class _ConvInputGradient(_Conv):
         targets = [
             t.reshape((*t.shape[:-1], g.groups, g.depth))
             if g.groups == 1
-            else np.lib.stride_tricks.as_strided(
+            else strided(
                 t,
                 (*t.shape[:-1], g.groups, g.depth),
                 (*t.strides[:-1], t.strides[-1] * g.depth, t.strides[-1]),
@@ -238,7 +238,7 @@ class _ConvInputGradient(_Conv):
                 np.copyto(room, last_grad)
             filters = weights()
             if g.depthwise:
-                np.einsum("grf,gfw->grw", rows, filters, out=columns)
+                einsum("grf,gfw->grw", rows, filters, out=columns)
             else:
                 for i in range(g.groups):
                     np.matmul(rows[i], filters[i], out=columns[i])
@@ -303,7 +303,7 @@ class _ConvWeightGradient(_Conv):
                 np.copyto(room, last_grad)
             gather()
             if g.depthwise:
-                np.einsum("grf,grw->gfw", rows, columns, out=matrix)
+                einsum("grf,grw->gfw", rows, columns, out=matrix)
             else:
                 for i in range(g.groups):
                     np.matmul(rows[i].T, columns[i], out=matrix[i])

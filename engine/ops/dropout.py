@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, array_module
 from engine.errors import EngineError
 from engine.function import Axes, Call, Primitive, Step, apply, function, primitive
 from engine.random import KEY_DTYPE, fill_bits
@@ -40,7 +40,7 @@ class _Dropout(Primitive):
         **attrs: Any,
     ) -> Step:
         (x, key), out, (bits, mask, temporary) = inputs, outputs[0], scratch
-        places = np.arange(bits.size, dtype=KEY_DTYPE).reshape(bits.shape)
+        places = array_module(bits).arange(bits.size, dtype=KEY_DTYPE).reshape(bits.shape)
         threshold = np.uint32(min(round(attrs["rate"] * 2**32), 2**32 - 1))
         scale = x.dtype.type(1.0 / (1.0 - attrs["rate"]))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.backend import Array
+from engine.backend import einsum as into
 from engine.errors import ShapeError
 from engine.function import Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.reduce import broadcast_to, normalise_axes, reduced_shape, sum_
@@ -31,8 +32,11 @@ class _Einsum(Primitive):
         **attrs: Any,
     ) -> Step:
         out, formula = outputs[0], f"{','.join(attrs['terms'])}->{attrs['result']}"
-        path = np.einsum_path(formula, *inputs, optimize="greedy")[0] if len(inputs) > 2 else False
-        return lambda: np.einsum(formula, *inputs, out=out, optimize=path)
+        path: Any = False
+        if len(inputs) > 2:  # the order of the products depends on the shapes alone
+            shapes = [np.broadcast_to(np.float32(0), x.shape) for x in inputs]
+            path = np.einsum_path(formula, *shapes, optimize="greedy")[0]
+        return lambda: into(formula, *inputs, out=out, optimize=path)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         terms, result = call.attrs["terms"], call.attrs["result"]

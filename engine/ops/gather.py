@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array, array_module
+from engine.backend import Array, array_module, take_rows
 from engine.errors import DTypeError, EngineError, ShapeError
 from engine.function import Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.reduce import normalise_axes
@@ -52,8 +52,7 @@ class _Take(Primitive):
 
         def step() -> None:
             check_range("embedding", ids, table.shape[0])
-            # mode "clip" writes straight into out; the default one goes through a copy.
-            np.take(table, ids, axis=0, out=out, mode="clip")
+            take_rows(table, ids, out)
 
         return step
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, array_module
 from engine.errors import EngineError
 from engine.function import Primitive, Step, apply, function, primitive
 from engine.random import KEY_DTYPE, fill_bits
@@ -38,7 +38,7 @@ class _RandomUniform(_Random):
         **attrs: Any,
     ) -> Step:
         key, out, (bits, room) = inputs[0], outputs[0], scratch
-        places = np.arange(bits.size, dtype=KEY_DTYPE).reshape(bits.shape)
+        places = array_module(bits).arange(bits.size, dtype=KEY_DTYPE).reshape(bits.shape)
 
         def step() -> None:
             fill_bits(bits, places, key, room)
@@ -69,8 +69,8 @@ class _RandomNormal(_Random):
         **attrs: Any,
     ) -> Step:
         key, out, (bits, room, radius) = inputs[0], outputs[0], scratch
-        places = np.arange(bits.size, dtype=KEY_DTYPE).reshape(bits.shape)
-        other = np.empty(2, KEY_DTYPE)
+        places = array_module(bits).arange(bits.size, dtype=KEY_DTYPE).reshape(bits.shape)
+        other = array_module(key).empty(2, KEY_DTYPE)
 
         def step() -> None:
             fill_bits(bits, places, key, room)

@@ -13,6 +13,7 @@ from engine.ops.compare import check_ids
 from engine.ops.loss import check_smoothing, same_shape
 from engine.ops.reduce import mean, sum_
 from engine.ops.relu import relu
+from engine.ops.shape import flatten
 from engine.ops.sigmoid import sigmoid, softplus
 from engine.ops.softmax import log_softmax
 from engine.value import require_float
@@ -110,6 +111,11 @@ def weighted_cross_entropy(
     return total / apply("where", apply("equal", *lift(divisor, 0.0)), one, divisor)
 
 
+def _share(x: Any) -> float:
+    """One sample's share of the batch; not a number for a batch of nothing, like its mean."""
+    return 1.0 / x.shape[0] if x.shape[0] else math.nan
+
+
 @function("kl_normal")
 def kl_normal(mean_: Any, log_var: Any) -> Any:
     """Divergence of normal distributions from the standard one: summed over the last axes, mean
@@ -117,7 +123,7 @@ def kl_normal(mean_: Any, log_var: Any) -> Any:
     """
     same_shape("kl_normal", mean_, log_var)
     terms = mean_ * mean_ + apply("exp", log_var) - log_var - 1.0
-    return sum_(terms) * (0.5 / mean_.shape[0])
+    return sum_(terms) * (0.5 * _share(mean_))
 
 
 @function("kl_divergence")
@@ -126,7 +132,7 @@ def kl_divergence(log_prediction: Any, target: Any) -> Any:
     same_shape("kl_divergence", log_prediction, target)
     positive = apply("less", *lift(0.0, target))
     log_target = apply("log", apply("where", positive, *lift(target, 1.0)))
-    return sum_(target * (log_target - log_prediction)) * (1.0 / target.shape[0])
+    return sum_(target * (log_target - log_prediction)) * _share(target)
 
 
 @function("hinge")
@@ -174,8 +180,7 @@ def triplet(anchor: Any, positive: Any, negative: Any, margin: float = 1.0) -> A
 def dice(logits: Any, target: Any, epsilon: float = 1.0) -> Any:
     """One minus the overlap ``(2 sum(p t) + e) / (sum(p) + sum(t) + e)`` of each sample, mean."""
     same_shape("dice", logits, target)
-    p = sigmoid(logits).reshape((logits.shape[0], -1))
-    t = target.reshape((target.shape[0], -1))
+    p, t = flatten(sigmoid(logits)), flatten(target)
     overlap = (2.0 * sum_(p * t, 1) + epsilon) / (sum_(p, 1) + sum_(t, 1) + epsilon)
     return 1.0 - mean(overlap)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, array_module
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
 from engine.ops.reduce import max_, mean
@@ -189,6 +189,13 @@ def window_shares(spatial: Shape, window: Window, include_pad: bool, dtype: Any)
     return weights
 
 
+def _shares(like: Array, spatial: Shape, window: Window, attrs: dict[str, Any]) -> Array:
+    """``window_shares`` where ``like`` lives."""
+    shares = window_shares(spatial, window, attrs["count_include_pad"], like.dtype)
+    on_device: Array = array_module(like).asarray(shares)
+    return on_device
+
+
 @primitive
 class _AveragePool(_Pool):
     name = "average_pool"
@@ -211,7 +218,7 @@ class _AveragePool(_Pool):
         spatial = x.shape[1:-1]
         interior = window.interior(padded, spatial)
         taps = window.taps(padded if window.pads else x, y.shape[1:-1])
-        weights = window_shares(spatial, window, attrs["count_include_pad"], x.dtype)
+        weights = _shares(x, spatial, window, attrs)
 
         def step() -> None:
             if window.pads:
@@ -253,7 +260,7 @@ class _AveragePoolGradient(_Pool):
         target = padded if window.pads else out
         taps = window.taps(target, g.shape[1:-1])
         interior = window.interior(padded, attrs["spatial"])
-        weights = window_shares(attrs["spatial"], window, attrs["count_include_pad"], g.dtype)
+        weights = _shares(g, attrs["spatial"], window, attrs)
 
         def step() -> None:
             np.multiply(g, weights, out=part)

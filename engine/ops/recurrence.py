@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, array_module
 from engine.errors import DTypeError, EngineError, NotDifferentiableError, ShapeError
 from engine.function import Call, Primitive, Step, apply, primitive
 from engine.value import Spec
@@ -34,7 +34,8 @@ def times(length: int, reverse: bool) -> list[int]:
 
 def validity(lengths: Array, length: int, alive: Array) -> None:
     """alive (T, N, 1): 1 where a step counts, else 0."""
-    np.less(np.arange(length)[:, None], lengths[None, :], out=alive[..., 0])
+    steps = array_module(lengths).arange(length)
+    np.less(steps[:, None], lengths[None, :], out=alive[..., 0])
 
 
 @primitive

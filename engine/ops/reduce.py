@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def reduced_shape(shape: Shape, axes: Sequence[int], keepdims: bool) -> Shape:
 class _Reduction(Primitive):
     """Reduction over ``axes``."""
 
-    ufunc: np.ufunc
+    reduce: Callable[..., Any]
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         return inputs[0].with_shape(
@@ -59,7 +59,7 @@ class _Reduction(Primitive):
         **attrs: Any,
     ) -> Step:
         x, out = inputs[0], outputs[0]
-        reduce, axes, keepdims = self.ufunc.reduce, attrs["axes"], attrs["keepdims"]
+        reduce, axes, keepdims = self.reduce, attrs["axes"], attrs["keepdims"]
         if out.ndim == 0:
             # NumPy returns a scalar where all axes go; assigning it is what is wanted.
             out = out[...]
@@ -69,7 +69,7 @@ class _Reduction(Primitive):
 @primitive
 class _Sum(_Reduction):
     name = "sum"
-    ufunc = np.add
+    reduce = np.add.reduce
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         x = call.inputs[0]
@@ -92,13 +92,13 @@ class _ExtremeReduction(_Reduction):
 @primitive
 class _Max(_ExtremeReduction):
     name = "max"
-    ufunc = np.maximum
+    reduce = staticmethod(np.max)  # not maximum.reduce, which CuPy lacks
 
 
 @primitive
 class _Min(_ExtremeReduction):
     name = "min"
-    ufunc = np.minimum
+    reduce = staticmethod(np.min)
 
 
 @primitive

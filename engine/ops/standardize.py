@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, einsum
 from engine.errors import EngineError, ShapeError
 from engine.function import Call, Primitive, Step, apply, apply_all, function, primitive
 from engine.ops.reduce import mean, normalise_axes
@@ -39,7 +39,7 @@ class _Standardize(Primitive):
         def step() -> None:
             np.mean(x, axis=-1, keepdims=True, out=inverse)
             np.subtract(x, inverse, out=y)
-            np.einsum("...i,...i->...", y, y, out=flat)
+            einsum("...i,...i->...", y, y, out=flat)
             np.divide(inverse, size, out=inverse)
             np.add(inverse, epsilon, out=inverse)
             np.sqrt(inverse, out=inverse)
@@ -82,7 +82,7 @@ class _StandardizeGradient(Primitive):
         flat, size = along[..., 0], y.shape[-1]
 
         def step() -> None:
-            np.einsum("...i,...i->...", g, y, out=flat)
+            einsum("...i,...i->...", g, y, out=flat)
             np.divide(along, size, out=along)
             np.mean(g, axis=-1, keepdims=True, out=average)
             np.multiply(y, along, out=wide)

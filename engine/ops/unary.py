@@ -135,14 +135,17 @@ class _ClipGradient(Elementwise):
     """The gradient where the input lies within the limits, edges included, else 0."""
 
     name = "clip_gradient"
+    num_scratch = 1
+    inplace = (0,)
 
     def compute(self, out: Array, scratch: Sequence[Array], *inputs: Array, **attrs: Any) -> None:
-        g, x = inputs
-        low, high = attrs["low"], attrs["high"]
-        inside = np.ones(x.shape, bool) if low is None else x >= low
-        if high is not None:
-            inside &= x <= high
-        np.multiply(g, inside, out=out)
+        (g, x), inside = inputs, scratch[0]
+        if attrs["low"] is not None:
+            np.greater_equal(x, attrs["low"], out=inside)
+            g = np.multiply(g, inside, out=out)
+        if attrs["high"] is not None:
+            np.less_equal(x, attrs["high"], out=inside)
+            np.multiply(g, inside, out=out)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         return apply("clip_gradient", grads[0], call.inputs[1], **call.attrs), None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.backend import Array, array_module
+from engine.backend import Array, strided
 from engine.errors import EngineError, ShapeError
 from engine.value import Shape
 
@@ -76,8 +76,7 @@ class Window(NamedTuple):
     def view(self, padded: Array, counts: Shape) -> Array:
         """All windows as a view (N, counts..., kernel..., C) of (N, spatial..., C)."""
         step = padded.strides[1:-1]
-        xp = array_module(padded)
-        return xp.lib.stride_tricks.as_strided(  # type: ignore[no-any-return]
+        return strided(
             padded,
             (padded.shape[0], *counts, *self.kernel, padded.shape[-1]),
             (
