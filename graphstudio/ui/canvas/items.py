@@ -79,7 +79,7 @@ class WireItem(QGraphicsItem):
         self.wire = wire
         self.style = style
         self.curves: list[curve.Cubic] = [((0.0, 0.0),) * 4]
-        self.path = QPainterPath()
+        self._path: QPainterPath | None = None
         self.line: list[curve.Point] = []
         self.label: Text | None = None
         self.label_rect: QRectF | None = None
@@ -96,10 +96,17 @@ class WireItem(QGraphicsItem):
         """Lay the wire along these curves, which begin and end at port centres."""
         self.prepareGeometryChange()
         self.curves = curves
-        self.path = curve.path_of(self.curves)
+        self._path = None
         self.line = []
         self.label_rect = None
         self._bounds = curve.control_rect(self.curves).adjusted(-70, -14, 70, 14)
+
+    @property
+    def path(self) -> QPainterPath:
+        """The curves as a path, made when first asked for: most wires are out of view."""
+        if self._path is None:
+            self._path = curve.path_of(self.curves)
+        return self._path
 
     def points(self) -> list[curve.Point]:
         """The curve as a polyline, made when first asked for."""

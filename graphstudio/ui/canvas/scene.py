@@ -83,6 +83,7 @@ class GraphScene(QGraphicsScene):
             self._sync_frame(frame_id)
         for node_id in graph.nodes:
             self._sync_node(node_id)
+            self._note_links(self.nodes[node_id])
         for key in graph.wires:
             self._sync_wire(key)
         self._touched = True
@@ -107,9 +108,14 @@ class GraphScene(QGraphicsScene):
             self._remove_wire(key)
         for node_id in nodes | moved | (ends & self.graph.nodes.keys()):
             self._sync_node(node_id)
+        for node_id in nodes | ends:
+            if (item := self.nodes.get(node_id)) is not None:
+                self._note_links(item)
         for key in wires & self.graph.wires.keys():
             self._sync_wire(key)
         self._reroute_at(self._displaced)
+        for node_id in self._displaced:  # their labels have left, so that few are in the way
+            self._note_place(self.nodes[node_id])
         self._displaced.clear()
         for frame_id in frames:
             self._sync_frame(frame_id)
@@ -282,6 +288,7 @@ class GraphScene(QGraphicsScene):
             item = self.nodes[node_id] = NodeItem(node, self._face(node), self.style_, self.shells)
             self.addItem(item)
             self._touched = True
+            self._note_place(item)
         else:
             old, item.node = item.node, node
             if old.position != node.position or item.pos() != QPointF(*node.position):
@@ -289,8 +296,6 @@ class GraphScene(QGraphicsScene):
                 self._displaced.add(node_id)
             if old is not node and not _only_moved(old, node):
                 self._refresh_face(item)
-        self._note_links(item)
-        self._note_place(item)
 
     def _note_links(self, item: NodeItem) -> None:
         node_id = item.node.id
