@@ -173,6 +173,9 @@ class MainWindow(QMainWindow):
     def has_selection(self) -> bool:
         return self.has_project() and bool(self.project.selection)
 
+    def has_nodes(self) -> bool:
+        return self.has_project() and bool(self.project.document.main.nodes)
+
     def has_problems(self) -> bool:
         return self.has_project() and bool(self.project.result.diagnostics)
 

@@ -23,7 +23,7 @@ SEPARATOR = "-"
 
 FILE_MENU = (
     "file.new", "file.examples", "file.open", "file.recent", SEPARATOR,
-    "file.save", "file.save_as", SEPARATOR, "file.export", SEPARATOR,
+    "file.save", "file.save_as", SEPARATOR, "file.export", "file.export_picture", SEPARATOR,
     "file.settings", SEPARATOR, "file.close", "file.quit",
 )  # fmt: skip
 EDIT_MENU = (

@@ -117,10 +117,15 @@ class ProjectFiles(QObject):
                     return self.save_as()
         return self._write(project.path)
 
+    def suggested(self, suffix: str) -> Path:
+        """A name for another file of this project."""
+        stem = self.project.path.stem if self.project.path else _slug(self.name)
+        return Path(self._folder()) / f"{stem}{suffix}"
+
     def save_as(self) -> bool:
         suggested = self.project.path
         if suggested is None or not projects.may_be_replaced(suggested):
-            suggested = Path(self._folder()) / f"{_slug(self.name)}{SUFFIX}"
+            suggested = self.suggested(SUFFIX)
         path = self._questions.save_path(suggested)
         return path is not None and self._write(path)
 

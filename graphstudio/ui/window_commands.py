@@ -46,6 +46,11 @@ def _file(w: MainWindow) -> Iterator[Command]:
         help=Message("Export the model as a PyTorch, TensorFlow or Keras project"),
     )  # fmt: skip
     yield Command(
+        id="file.export_picture", text=Message("Export picture…"), group="file",
+        handler=w.dialogs.export_picture, enabled=w.has_nodes,
+        help=Message("Draw the whole graph as SVG or PNG"),
+    )  # fmt: skip
+    yield Command(
         id="file.settings", text=Message("Settings…"), group="file", keys=("Ctrl+,",),
         icon="settings", handler=w.dialogs.settings,
     )  # fmt: skip

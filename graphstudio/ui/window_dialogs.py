@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphstudio.document.storage import replace_file
 from graphstudio.i18n import render, tr
 from graphstudio.ui.actions import GROUPS, keys_text
 
@@ -30,6 +31,29 @@ class WindowDialogs:
             dialog.set_target(target)
         dialog.exec()
         dialog.deleteLater()
+
+    def export_picture(self) -> None:
+        """Ask for a file and draw the whole graph into it."""
+        from graphstudio.ui.canvas.picture import Picture
+
+        w = self._window
+        path = w.questions.picture_path(w.files.suggested(".svg"))
+        if path is None:
+            return
+        project = w.project
+        picture = Picture(project.document.main, w.canvas.style_, project.check_now())
+        try:
+            data = picture.png() if path.suffix.lower() == ".png" else picture.svg(project.name)
+            replace_file(path, data)
+        except (OSError, MemoryError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            text = tr("'{path}' cannot be saved: {reason}", path=str(path), reason=reason)
+            w.notices.show_notice("error", text, key="picture")
+            return
+        finally:
+            picture.close()
+        w.notices.dismiss("picture")
+        w.status.say(tr("The picture is in '{path}'.", path=str(path)))
 
     def download(self, kind: str) -> None:
         """Offer to fetch the files of a data source."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -93,16 +93,28 @@ class Questions:
 
     def save_path(self, suggested: Path) -> Path | None:
         """Where to save a project. A file that is there already is replaced only if so wished."""
+        return self._new_file(tr("Save project"), suggested, {SUFFIX: _filter()})
+
+    def picture_path(self, suggested: Path) -> Path | None:
+        """Where to draw the graph to, as ``.svg`` or ``.png``."""
+        kinds = {
+            ".svg": tr("SVG drawing") + " (*.svg)",
+            ".png": tr("PNG picture, double size") + " (*.png)",
+        }
+        return self._new_file(tr("Export picture"), suggested, kinds)
+
+    def _new_file(self, title: str, suggested: Path, kinds: Mapping[str, str]) -> Path | None:
+        """A name for a file of one of these kinds, from suffix to filter."""
+        filters = ";;".join(kinds.values())
         while True:
-            name, _ = QFileDialog.getSaveFileName(
-                self._parent, tr("Save project"), str(suggested), _filter()
-            )
+            name, chosen = QFileDialog.getSaveFileName(self._parent, title, str(suggested), filters)
             if not name:
                 return None
             path = Path(name)
-            if path.suffix.lower() == SUFFIX:
+            if path.suffix.lower() in kinds:
                 return path  # the dialog has asked
-            suggested = path.with_name(path.name + SUFFIX)
+            suffix = next((s for s, shown in kinds.items() if shown == chosen), next(iter(kinds)))
+            suggested = path.with_name(path.name + suffix)
             if not suggested.exists() or self.replace(suggested.name):
                 return suggested
 

@@ -131,6 +131,10 @@ class Answers:
         self.suggested = suggested
         return self.to_save
 
+    def picture_path(self, suggested):
+        self.asked.append(f"picture {suggested.name}")
+        return self.to_save
+
     def show_problems(self, title, problems):
         self.told.append((title, [i18n.render(p) for p in problems]))
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QPushButton
 
 from graphstudio import i18n
@@ -68,6 +68,36 @@ def test_an_edit_marks_the_title_and_saving_clears_it(digits, answers, tmp_path)
     assert not digits.isWindowModified()
     assert digits.windowTitle().startswith("x[*]")
     assert len(file_format.load(answers.to_save).document.main.nodes) == 15
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".PNG"])
+def test_the_graph_is_exported_as_a_picture(digits, answers, tmp_path, suffix):
+    answers.to_save = tmp_path / f"graph{suffix}"
+    trigger(digits, "file.export_picture")
+    assert answers.asked == ["picture digits_cnn.svg"]
+    picture = QImage(str(answers.to_save))
+    content = digits.canvas.graph_scene.content_rect()
+    scale = 1 if suffix == ".svg" else 2
+    assert scale * content.width() < picture.width() < scale * (content.width() + 100)
+    assert str(answers.to_save) in digits.status.currentMessage()
+    assert digits.project.history.clean
+
+
+def test_a_picture_that_cannot_be_written_is_told(digits, answers, tmp_path):
+    answers.to_save = tmp_path / "missing" / "graph.svg"
+    trigger(digits, "file.export_picture")
+    (notice,) = digits.notices.shown
+    assert "graph.svg" in notice.text
+    assert notice.severity == "error"
+    answers.to_save = None
+    trigger(digits, "file.export_picture")
+    assert list(tmp_path.glob("*.svg")) == []
+
+
+def test_an_empty_graph_is_no_picture(window):
+    window.files.new()
+    window.refresh_actions()
+    assert not window.actions_by_id["file.export_picture"].isEnabled()
 
 
 def test_undo_and_redo_are_commands_of_the_whole_window(digits, qtbot):

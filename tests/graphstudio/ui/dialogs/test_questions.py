@@ -59,6 +59,24 @@ def test_stopping_a_run(questions, qtbot, press, result):
     assert answer(qtbot, questions.stop_training, press) is result
 
 
+@pytest.mark.parametrize(
+    ("typed", "kind", "saved"),
+    [
+        ("a.svg", "", "a.svg"), ("a.png", "", "a.png"), ("a", "(*.png)", "a.png"),
+        ("a", "(*.svg)", "a.svg"), ("a.b", "", "a.b.svg"),
+    ],
+)  # fmt: skip
+def test_a_picture_gets_the_suffix_of_its_kind(
+    questions, monkeypatch, tmp_path, typed, kind, saved
+):
+    def choose(_parent, _title, _suggested, filters):
+        shown = next(f for f in filters.split(";;") if kind in f) if kind else ""
+        return str(tmp_path / typed), shown
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    assert questions.picture_path(tmp_path / "x.svg") == tmp_path / saved
+
+
 def test_problems_are_listed_as_plain_text(qtbot, theme):
     problems = [Message("<b>{x}</b> is missing", {"x": "a"}), Message("second")]
     dialog = ProblemList("'x' cannot be opened", problems, theme)
