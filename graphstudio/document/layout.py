@@ -22,6 +22,7 @@ NODE_GAP = 40.0
 PART_GAP = 80.0
 """Between parts of the graph that no wire joins."""
 _EDGE_GAP = 20.0
+_COLUMN = 512.0
 _SWEEPS = 6
 _STRAIGHT = 8.0
 """How much more a long edge wants to be straight than a node wants to be in the middle."""
@@ -381,20 +382,30 @@ def _clear(
     grid: float,
 ) -> float:
     """How far down everything must go so that no obstacle is covered."""
+    gap = NODE_GAP / 2
+    columns: dict[int, list[Rect]] = {}
+    for obstacle in obstacles:
+        for column in _columns(obstacle[0] - gap, obstacle[0] + obstacle[2] + gap):
+            columns.setdefault(column, []).append(obstacle)
+    covering: set[tuple[float, float]] = set()
+    """Ways down, from and to, on which some box covers some obstacle."""
+    for n, (x, y) in placed.items():
+        box = boxes[n]
+        for column in _columns(x, x + box.width):
+            for left, top, width, height in columns.get(column, ()):
+                if x < left + width + gap and left < x + box.width + gap:
+                    clear = top + height + gap - y
+                    if clear > 0:
+                        covering.add((top - box.height - gap - y, clear))
     down = 0.0
-    for _ in range(len(obstacles) + 1):
-        needed = 0.0
-        for n, (x, y) in placed.items():
-            box = boxes[n]
-            for left, top, width, height in obstacles:
-                if (
-                    x < left + width + NODE_GAP / 2
-                    and left < x + box.width + NODE_GAP / 2
-                    and y + down < top + height + NODE_GAP / 2
-                    and top < y + down + box.height + NODE_GAP / 2
-                ):
-                    needed = max(needed, top + height + NODE_GAP / 2 - (y + down))
-        if not needed:
+    for start, clear in sorted(covering):
+        if start >= down:
             break
-        down += _up(needed, grid)
+        if clear > down:
+            down = _up(clear, grid)
     return down
+
+
+def _columns(left: float, right: float) -> range:
+    """Numbers of the columns, each ``_COLUMN`` wide, that lie between two places."""
+    return range(math.floor(left / _COLUMN), math.floor(right / _COLUMN) + 1)

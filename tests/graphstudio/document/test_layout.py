@@ -80,6 +80,38 @@ def test_corner_stays_and_obstacles_stay_free():
         assert not (x < 680 and x + 180 > 480 and y < 240 and y + 100 > 80)
 
 
+@given(st.data())
+def test_obstacles_push_down_no_further_than_they_must(data):
+    place = st.integers(-900, 900)
+    boxes = [
+        Box(f"n{i}", data.draw(place), data.draw(place), 180.0, data.draw(st.integers(80, 160)))
+        for i in range(data.draw(st.integers(1, 5)))
+    ]
+    edges = [Edge(a.id, b.id) for a, b in pairwise(boxes)]
+    size = st.integers(20, 400)
+    obstacles = data.draw(st.lists(st.tuples(place, place, size, size), max_size=12))
+
+    def covers(placed) -> bool:
+        return any(
+            x < left + width + 20
+            and left < x + box.width + 20
+            and y < top + height + 20
+            and top < y + box.height + 20
+            for box in boxes
+            for x, y in [placed[box.id]]
+            for left, top, width, height in obstacles
+        )
+
+    free = arrange(boxes, edges)
+    placed = arrange(boxes, edges, obstacles=obstacles)
+    assert not covers(placed)
+    (down,) = {placed[n][1] - free[n][1] for n in free}
+    assert down >= 0
+    assert all(placed[n][0] == free[n][0] for n in free)
+    for less in range(0, int(down), 20):
+        assert covers({n: (x, y + less) for n, (x, y) in free.items()})
+
+
 def test_parts_without_a_wire_between_them_do_not_mix():
     boxes = boxes_of(6)
     edges = [Edge("n0", "n1"), Edge("n1", "n2"), Edge("n3", "n4"), Edge("n4", "n5")]
