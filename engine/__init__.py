@@ -3,7 +3,7 @@
 from engine import errors, init, losses, nn, ops, optim, random
 from engine import plan as plan
 from engine.errors import DTypeError, EngineError, NotDifferentiableError, PlanError, ShapeError
-from engine.function import no_grad
+from engine.function import no_grad, observe
 from engine.random import manual_seed
 from engine.tensor import Tensor, grad, tensor
 
@@ -21,6 +21,7 @@ __all__ = [
     "manual_seed",
     "nn",
     "no_grad",
+    "observe",
     "ops",
     "optim",
     "random",

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -237,10 +237,23 @@ def _array(value: Any, dtype: np.dtype[Any]) -> Array:
     )
 
 
+class Execution(NamedTuple):
+    """A primitive that was carried out on tensors."""
+
+    name: str
+    attrs: Mapping[str, Any]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
+Observer = Callable[[Execution], None]
+
+
 class _Mode:
-    """Whether eager calls are recorded."""
+    """Whether eager calls are recorded, and who is told of each."""
 
     recording = True
+    observers: tuple[Observer, ...] = ()
 
 
 _mode = _Mode()
@@ -266,7 +279,34 @@ def no_grad() -> Any:
     return recording(False)
 
 
-GradientHook = Callable[[Call, int, Any], Any]
+@contextmanager
+def observe(observer: Observer) -> Iterator[None]:
+    """Call ``observer`` after every primitive that runs on tensors inside a ``with`` block.
+
+    A backward walk runs primitives too, so it is seen as well. What the observer itself computes
+    is not. It may raise to stop the computation, at the first number that is none for instance.
+    """
+    before, _mode.observers = _mode.observers, (*_mode.observers, observer)
+    try:
+        yield
+    finally:
+        _mode.observers = before
+
+
+def tell(execution: Execution) -> None:
+    """Let the observers know; they are not told of their own computations."""
+    observers, _mode.observers = _mode.observers, ()
+    try:
+        with recording(False):
+            for observer in observers:
+                observer(execution)
+    finally:
+        _mode.observers = observers
+
+
+def is_observed() -> bool:
+    """True inside a block of ``observe``."""
+    return bool(_mode.observers)
 
 
 def walk_back(

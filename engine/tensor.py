@@ -12,10 +12,13 @@ from engine.backend import Array, array_module, to_numpy
 from engine.errors import DTypeError, EngineError, ShapeError
 from engine.function import (
     Call,
+    Execution,
     Primitive,
     ViewPrimitive,
+    is_observed,
     is_recording,
     recording,
+    tell,
     walk_back,
 )
 from engine.random import next_key
@@ -116,6 +119,8 @@ class Tensor(Value):
                 if out.data.dtype in FLOATS:
                     out.producer, out.index, out.requires_grad = call, i, True
                     call.watched[i] = weakref.ref(out)
+        if is_observed():
+            tell(Execution(primitive.name, attrs, inputs, outputs))
         return outputs
 
     def backward(

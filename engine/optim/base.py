@@ -40,7 +40,7 @@ class Optimizer(ABC):
         self.learning_rate = require("learning_rate", learning_rate)
         self.parameters = list(parameters or ())
         self.num_steps = 0
-        self._slots: dict[int, tuple[dict[str, Array], Callable[[], None]]] = {}
+        self._slots: dict[int, tuple[dict[str, Array], Callable[[], None], Array]] = {}
 
     def initial(self, name: str) -> float:
         """Value that the state array ``name`` starts from."""
@@ -65,17 +65,23 @@ class Optimizer(ABC):
         for i, parameter in enumerate(self.parameters):
             if parameter.grad is None:
                 continue
-            xp = array_module(parameter.data)
-            if i not in self._slots:
-                state = self.new_state(parameter.data)
-                gradient = xp.empty_like(parameter.data)
-                room = xp.empty((2, *parameter.shape), parameter.dtype)
-                update = self.prepare(parameter.data, gradient, state, room)
-                self._slots[i] = ({**state, "": gradient}, update)
-            arrays, update = self._slots[i]
+            arrays, update = self._slot(i)
             arrays[""][...] = parameter.grad.data
             with np.errstate(all="ignore"):
                 update()
+
+    def _slot(self, i: int) -> tuple[dict[str, Array], Callable[[], None]]:
+        """Arrays of parameter ``i`` by name, its gradient's under "", and its update."""
+        data = self.parameters[i].data
+        found = self._slots.get(i)
+        if found is None or found[2] is not data:  # new, or given another array meanwhile
+            xp = array_module(data)
+            arrays = self.new_state(data) if found is None else found[0]
+            arrays[""] = xp.empty_like(data)
+            room = xp.empty((2, *data.shape), data.dtype)
+            found = (arrays, self.prepare(data, arrays[""], arrays, room), data)
+            self._slots[i] = found
+        return found[:2]
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -86,8 +92,37 @@ class Optimizer(ABC):
         """Copies of everything needed to go on."""
         arrays = {
             f"{i}.{name}": array.copy()
-            for i, (state, _) in self._slots.items()
+            for i, (state, *_) in self._slots.items()
             for name, array in state.items()
             if name
         }
         return {"num_steps": self.num_steps, "learning_rate": self.learning_rate, "arrays": arrays}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` of an equal optimiser returned.
+
+        Raises
+        ------
+        EngineError
+            If it belongs to other parameters or another kind of optimiser. Nothing is changed then.
+        """
+        places: list[tuple[Array, Array]] = []
+        for key, array in state["arrays"].items():
+            number, _, name = key.partition(".")
+            known = number.isdigit() and int(number) < len(self.parameters)
+            if not known or name not in self.state_names:
+                names = " or ".join(f"'{n}'" for n in self.state_names) or "no array"
+                raise EngineError(
+                    f"optimizer state found '{key}'; expected {names} of parameters "
+                    f"0 to {len(self.parameters) - 1}, such as '0.{(*self.state_names, '')[0]}'."
+                )
+            own = self._slot(int(number))[0][name]
+            if array.shape != own.shape:
+                raise EngineError(
+                    f"optimizer state '{key}' found {array.shape}; expected {own.shape}."
+                )
+            places.append((own, array))
+        for own, array in places:
+            own[...] = array
+        self.num_steps = int(state["num_steps"])
+        self.learning_rate = float(state["learning_rate"])

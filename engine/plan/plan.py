@@ -6,7 +6,7 @@ import copy
 import math
 import secrets
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.native.writer import Writer
 
 TOTAL = "loss"
+PROGRAMS = ("train", "gradients", "evaluate", "forward")
 MAX_PROGRAMS = 24
 """Programs kept at a time; the one unused for longest goes first."""
 
@@ -366,6 +367,25 @@ class Plan:
         training = what in ("train", "gradients")
         return tuple(self._compiled(what, training, batch_size).program.steps)
 
+    def trace(self, batch: Mapping[str, Array], what: str = "train") -> Iterator[NamedStep]:
+        """Run a program on a batch call by call, on NumPy kernels, and yield each that has run.
+
+        A step's arrays are to be looked at then: later steps may lie in the same memory. Going on
+        to the end of "train" ends with the optimiser's step, as ``train_step`` does; stopping
+        before leaves the weights as they were.
+        """
+        if what == "train":
+            self._require_optimizer()
+        compiled = self._feed(what, what in ("train", "gradients"), batch)
+        for step in compiled.program.steps:
+            with np.errstate(all="ignore"):
+                step.run()
+            yield step
+        if what == "train":
+            with np.errstate(all="ignore"):
+                self._step(self._require_optimizer())
+            self._random.advance()
+
     def memory(self, batch_size: int, what: str = "train") -> int:
         """Bytes that intermediate results of a program take."""
         return self._compiled(what, what in ("train", "gradients"), batch_size).program.num_bytes
@@ -406,6 +426,9 @@ class Plan:
         return 1
 
     def _compiled(self, what: str, training: bool, batch_size: int) -> _Compiled:
+        if what not in PROGRAMS:
+            known = ", ".join(f"'{name}'" for name in PROGRAMS)
+            raise PlanError(f"There is no program '{what}'; expected one of {known}.")
         key = (what, training, batch_size)
         found = self._programs.pop(key, None)
         if found is None:

@@ -105,6 +105,41 @@ def test_hooks_see_and_replace_gradients():
     assert x.grad.item() == 2.0
 
 
+def test_observers_see_every_operation_forward_and_backward():
+    seen = []
+    x = engine.tensor([1.0, -2.0], requires_grad=True)
+    with engine.observe(lambda done: seen.append((done.name, done.outputs[0].data.tolist()))):
+        y = ops.relu(x) * 3.0
+        y.sum().backward()
+    assert seen == [
+        ("relu", [1.0, 0.0]),
+        ("multiply", [3.0, 0.0]),
+        ("sum", 3.0),
+        ("reshape", [1.0]),
+        ("broadcast_to", [1.0, 1.0]),
+        ("multiply", [3.0, 3.0]),
+        ("relu_gradient", [3.0, 0.0]),
+    ]
+    seen.clear()
+    ops.relu(x)
+    assert not seen
+
+
+def test_an_observer_may_compute_and_may_stop_the_computation():
+    def stop(done):
+        for y in done.outputs:
+            if not np.isfinite(ops.sum(y).item()):
+                raise FloatingPointError(f"{done.name} of {done.inputs[0].data.tolist()}")
+
+    x = engine.tensor([2.0, 0.0], requires_grad=True)
+    with engine.observe(stop):
+        y = x * 2.0
+        with pytest.raises(FloatingPointError, match=r"log of \[4.0, 0.0\]"):
+            ops.log(y)
+    assert np.isinf(ops.log(y).data[1])
+    assert y.requires_grad
+
+
 def test_an_intermediate_gradient_can_be_kept():
     x = engine.tensor([1.0, 2.0], requires_grad=True)
     y = x * 3.0

@@ -141,3 +141,50 @@ def test_a_parameter_without_gradient_is_left_alone():
 def test_impossible_settings_are_refused(make):
     with pytest.raises(EngineError, match="found"):
         make()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_goes_on_from_its_saved_state(case):
+    make = CASES[case][0]
+    x, t, w, b = _data()
+
+    def steps(optimizer, parameters, count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            y = ops.tanh(engine.tensor(x) @ parameters[0] + parameters[1])
+            ops.mse(y, engine.tensor(t)).backward()
+            optimizer.step()
+
+    whole = [engine.tensor(a, requires_grad=True) for a in (w, b)]
+    steps(make(whole), whole, 6)
+    part = [engine.tensor(a, requires_grad=True) for a in (w, b)]
+    first = make(part)
+    steps(first, part, 3)
+    rest = [engine.tensor(p.data, requires_grad=True) for p in part]
+    second = make(rest)
+    second.learning_rate = 9.0
+    second.load_state_dict(first.state_dict())
+    steps(second, rest, 3)
+    for a, c in zip(whole, rest, strict=True):
+        assert a.data.tobytes() == c.data.tobytes()
+
+
+def test_a_state_of_other_parameters_is_refused():
+    w = engine.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.Adam(parameters=[w])
+    for key, array in (("1.mean", np.zeros(2)), ("0.sum", np.zeros(2)), ("0.mean", np.zeros(3))):
+        state = {"num_steps": 5, "learning_rate": 1.0, "arrays": {key: array}}
+        with pytest.raises(EngineError, match=f"'{key}'"):
+            optimizer.load_state_dict(state)
+    assert optimizer.num_steps == 0
+
+
+def test_a_parameter_given_another_array_is_updated_there():
+    w = engine.tensor([1.0], requires_grad=True)
+    optimizer = optim.SGD(0.5, 0.5, parameters=[w])
+    for expected in (0.5, 9.25):  # the velocity, 1 and then 1.5, goes on
+        (w * 1.0).sum().backward()
+        optimizer.step()
+        assert w.item() == expected
+        optimizer.zero_grad()
+        w.data = np.array([10.0], np.float32)

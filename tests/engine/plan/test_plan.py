@@ -264,6 +264,66 @@ def test_steps_can_be_run_one_by_one():
         np.testing.assert_array_equal(gradient, expected[name])
 
 
+def test_a_traced_step_is_a_training_step():
+    whole, traced = (small_cnn(engine.optim.Adam(0.01), dropout=0.3) for _ in range(2))
+    for i in range(3):
+        losses = whole.train_step(batch_of(4, i))
+        names = []
+        for step in traced.trace(batch_of(4, i)):
+            names.append(step.name)
+            if step.name == "cross_entropy":
+                assert step.outputs[0] == np.float32(losses["ce"])
+        assert names[:2] == ["conv", "batch_norm_training"]
+    for name, array in whole.state_dict().items():
+        assert array.tobytes() == traced.state_dict()[name].tobytes(), name
+
+
+def test_a_trace_that_stops_leaves_the_weights():
+    plan = small_cnn(engine.optim.SGD(0.1))
+    before = plan.state_dict()
+    for step in plan.trace(batch_of(4)):
+        if step.name == "cross_entropy":
+            break
+    for name, array in plan.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_the_first_number_that_is_none_is_found_by_its_step():
+    plan, batch = small_cnn(norm=False), batch_of(2)
+    plan.parameters["dense.weight"][1, 3] = np.inf
+    wrong = [
+        step.name
+        for step in plan.trace(batch, "evaluate")
+        if not all(np.isfinite(a).all() for a in step.outputs)
+    ]
+    assert wrong[0] == "matmul"
+
+
+def test_an_unknown_program_is_named():
+    with pytest.raises(PlanError, match="no program 'training'; expected one of 'train'"):
+        small_cnn().steps(4, "training")
+
+
+def test_a_branch_that_nothing_needs_is_left_out():
+    b = PlanBuilder()
+    x, z = b.input("x", ("N", 2)), b.input("z", ("N", 3))
+    y = b.call("tanh", b.call("matmul", x, b.parameter("w", (2, 2), init="orthogonal")))
+    b.call("exp", b.call("matmul", z, b.parameter("v", (3, 3), init="orthogonal")))
+    b.output("y", y)
+    b.output("sine", b.call("sin", y))
+    b.loss("l", b.call("mean", y))
+    b.metric("cosine", b.call("mean", b.call("cos", y)))
+    plan = b.build(optimizer=engine.optim.SGD(0.1))
+    feed = {"x": np.ones((4, 2), np.float32)}
+    plan.train_step(feed)  # without z, which only the dead branch reads
+    names = {what: {s.name for s in plan.steps(4, what)} for what in ("forward", "train")}
+    assert "exp" not in names["forward"] | names["train"]
+    assert "sin" in names["forward"]
+    assert "cos" not in names["forward"]
+    assert "cos" in names["train"]
+    assert "sin" not in names["train"]
+
+
 def test_forward_and_evaluate_hold_no_backward_calls():
     plan = small_cnn()
     for what in ("forward", "evaluate"):
