@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 from graphstudio.document import format as file_format
 from graphstudio.document.format import FormatError
 from graphstudio.document.model import Document
+from graphstudio.document.versions import Content, keep_version
 from graphstudio.nodes.types import Message
 from graphstudio.resources import data_dir, is_installed
+
+log = logging.getLogger(__name__)
 
 SUFFIX = ".gsproj"
 
@@ -65,6 +69,9 @@ def open_project(path: Path) -> OpenedProject:
 def save_project(document: Document, path: Path) -> Path:
     """Write the project and return where; the old file stays whole if that fails.
 
+    What the file held before is kept as an earlier version. If there is no room for that, the
+    project is saved all the same.
+
     Raises
     ------
     ProjectError
@@ -73,6 +80,7 @@ def save_project(document: Document, path: Path) -> Path:
     if not path.suffix:
         path = path.with_suffix(SUFFIX)
     try:
+        before = Content.of(path)
         file_format.save(document, path)
     except FormatError as error:
         raise ProjectError(list(error.problems)) from error
@@ -81,6 +89,11 @@ def save_project(document: Document, path: Path) -> Path:
         raise ProjectError(
             [Message("'{path}' cannot be saved: {reason}", {"path": str(path), "reason": reason})]
         ) from error
+    if before is not None:
+        try:
+            keep_version(path, before)
+        except OSError as error:
+            log.warning("the earlier version of %s cannot be kept: %s", path, error)
     return path
 
 

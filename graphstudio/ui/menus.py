@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolBar, QToolButton, QWidget
 
+from graphstudio.document.versions import versions_of
 from graphstudio.i18n import LANGUAGES, language, render, tr
 from graphstudio.nodes.types import Message
 from graphstudio.services.projects import examples
@@ -23,7 +24,8 @@ SEPARATOR = "-"
 
 FILE_MENU = (
     "file.new", "file.examples", "file.open", "file.recent", SEPARATOR,
-    "file.save", "file.save_as", SEPARATOR, "file.export", "file.export_picture", SEPARATOR,
+    "file.save", "file.save_as", "file.versions", SEPARATOR,
+    "file.export", "file.export_picture", SEPARATOR,
     "file.settings", SEPARATOR, "file.close", "file.quit",
 )  # fmt: skip
 EDIT_MENU = (
@@ -71,6 +73,7 @@ class Menus(QObject):
         self._languages: list[QAction] = []
         self.recent: QMenu | None = None
         self.examples: QMenu | None = None
+        self.versions: QMenu | None = None
 
     def fill(self) -> None:
         """Build the menu bar in the language that is used now."""
@@ -92,6 +95,10 @@ class Menus(QObject):
             case "file.recent":
                 self.recent = menu.addMenu(tr("Open recent"))
                 self.recent.aboutToShow.connect(self.fill_recent)
+            case "file.versions":
+                self.versions = menu.addMenu(tr("Earlier versions"))
+                self.versions.setObjectName("menu_versions")
+                self.versions.aboutToShow.connect(self.fill_versions)
             case "file.examples":
                 self.examples = menu.addMenu(tr("New from example"))
                 self.examples.aboutToShow.connect(self.fill_examples)
@@ -115,6 +122,18 @@ class Menus(QObject):
             action.triggered.connect(lambda _=False, p=path: w.files.open(Path(p)))
         if not paths:
             self.recent.addAction(tr("Nothing yet")).setEnabled(False)
+
+    def fill_versions(self) -> None:
+        """List what the project's file held before."""
+        w = self._window
+        self.versions.clear()
+        path = w.project.path if w.has_project() else None
+        found = versions_of(path) if path is not None else []
+        for version in found:
+            action = self.versions.addAction(version.saved.strftime("%Y-%m-%d %H:%M:%S"))
+            action.triggered.connect(lambda _=False, v=version: w.files.open_version(v))
+        if not found:
+            self.versions.addAction(tr("Nothing yet")).setEnabled(False)
 
     def fill_examples(self) -> None:
         """List the examples that come along."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from graphstudio.document.model import Document
+from graphstudio.document.versions import Version
 from graphstudio.i18n import sentence, tr
 from graphstudio.nodes.types import Message
 from graphstudio.resources import is_installed
@@ -164,6 +165,23 @@ class ProjectFiles(QObject):
             self._tell(tr("'{name}' cannot be opened", name=path.name), error.problems)
             return False
         self._take(opened.document, opened.path)
+        return True
+
+    def open_version(self, version: Version) -> bool:
+        """Go back to an earlier version, as a change of the project that is yet to be saved."""
+        if not self.may_close():
+            return False
+        try:
+            document = projects.open_project(version.path).document
+        except ProjectError as error:
+            self._tell(tr("The version cannot be opened"), error.problems)
+            return False
+        self.take_recovered(document, self.project.path)
+        when = version.saved.strftime("%Y-%m-%d %H:%M:%S")
+        self.noted.emit(
+            "ok",
+            tr("This is the project as it was saved on {when}. Save it to keep it.", when=when),
+        )
         return True
 
     def take_recovered(self, document: Document, path: Path | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphstudio.document import format as file_format
+from graphstudio.document.versions import versions_of
 from graphstudio.services import check as check_service
 from graphstudio.services.projects import (
     ProjectError,
@@ -96,3 +97,23 @@ def test_a_place_that_cannot_be_written_is_named_and_nothing_is_lost(tmp_path: P
         save_project(new_project(), tmp_path / "file" / "x.gsproj")
     with pytest.raises(ProjectError, match=r"cannot be opened.*No such file"):
         open_project(tmp_path / "missing.gsproj")
+
+
+def test_what_saving_replaces_is_kept(tmp_path) -> None:
+    path = tmp_path / "model.gsproj"
+    first, second = from_example("digits_mlp"), from_example("digits_cnn")
+    save_project(first, path)
+    save_project(second, path)
+    (version,) = versions_of(path)
+    assert open_project(version.path).document == first
+    assert open_project(path).document.main == second.main
+
+
+def test_a_project_is_saved_even_if_its_earlier_version_cannot_be_kept(tmp_path, caplog) -> None:
+    path = tmp_path / "model.gsproj"
+    save_project(new_project(), path)
+    (tmp_path / "model.runs").write_text("in the way")
+    document = from_example("digits_mlp")
+    save_project(document, path)
+    assert open_project(path).document.main == document.main
+    assert "cannot be kept" in caplog.text

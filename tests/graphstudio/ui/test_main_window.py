@@ -305,6 +305,30 @@ def test_other_files_are_not_taken(window, tmp_path):
     assert not event.isAccepted()
 
 
+def test_an_earlier_version_can_be_had_again(digits, answers, tmp_path):
+    answers.to_save = tmp_path / "x.gsproj"
+    trigger(digits, "file.save")
+    count = len(digits.project.document.main.nodes)
+    digits.menus.fill_versions()
+    assert [a.isEnabled() for a in digits.menus.versions.actions()] == [False]
+    digits.palette_panel.node_activated.emit("layer.dense")
+    trigger(digits, "file.save")
+    digits.palette_panel.node_activated.emit("layer.dense")
+    digits.menus.fill_versions()
+    (action,) = digits.menus.versions.actions()
+    answers.on_unsaved = "cancel"
+    action.trigger()
+    assert len(digits.project.document.main.nodes) == count + 2
+    answers.on_unsaved = "discard"
+    action.trigger()
+    assert len(digits.project.document.main.nodes) == count
+    assert digits.project.path == answers.to_save
+    assert digits.isWindowModified(), "the file holds the later version until this one is saved"
+    assert "Save it to keep it." in digits.notices.shown[0].text
+    trigger(digits, "file.save")
+    assert len(file_format.load(answers.to_save).document.main.nodes) == count
+
+
 def test_a_broken_file_changes_nothing(digits, answers, tmp_path):
     bad = tmp_path / "bad.gsproj"
     bad.write_text("{")
