@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from engine.native.emit import F32, I32, Function, Val, f32
+from engine.native.emit import F32, I32, Function, Val, f32, widened
+from engine.native.jit import processor
 
 LOG2E = 1.4426950408889634
 LN2_HIGH = 0.693359375
@@ -35,8 +36,10 @@ def select(f: Function, condition: Val, yes: Val, no: Val) -> Val:
 def exp(f: Function, x: Val) -> Val:
     """e to the x: x = n ln 2 + r, then a polynomial in r (Cephes ``expf``)."""
     b = f.b
-    n, less = _reduced(f, x)
+    n, less = _reduced(f, _clipped(f, x))
     y = b.fadd(less, f32(1.0))
+    if _scales(y):
+        return _scaled(f, y, n)
     # 2**n in two factors, so that n = 128 and results below the normal range come out right.
     whole = b.fptosi(select(f, b.fcmp_unordered("uno", n, n), f32(0.0), n), I32)
     half = b.ashr(whole, _i32(1))
@@ -45,10 +48,27 @@ def exp(f: Function, x: Val) -> Val:
     return select(f, b.fcmp_unordered("uno", x, x), x, y)
 
 
+def _scales(y: Val) -> bool:
+    """True if the processor multiplies such a register by a power of two at once."""
+    return isinstance(y.type, ir.VectorType) and y.type.count == processor().lanes == 16
+
+
+def _scaled(f: Function, y: Val, n: Val) -> Val:
+    """``y * 2**n`` in AVX-512's one instruction: right for any n, and NaN where y is."""
+    vector, mask = y.type, ir.IntType(16)
+    name = "llvm.x86.avx512.mask.scalef.ps.512"
+    fn = f.module.globals.get(name)
+    if fn is None:
+        kinds = [vector, vector, vector, mask, I32]
+        fn = ir.Function(f.module, ir.FunctionType(vector, kinds), name)
+    rounding = _i32(4)  # as the processor is set
+    return f.b.call(fn, [y, n, y, ir.Constant(mask, -1), rounding])
+
+
 def expm1_below(f: Function, x: Val) -> Val:
     """e to the x, less 1, for x <= 0: exact near 0, where the plain difference has no digits."""
     b = f.b
-    n, less = _reduced(f, x)
+    n, less = _reduced(f, _clipped(f, x))
     whole = b.fptosi(select(f, b.fcmp_unordered("uno", n, n), f32(0.0), n), I32)
     tiny = b.icmp_signed("<", whole, _i32(-126))
     scale = _power_of_two(f, b.select(tiny, _i32(-126), whole))
@@ -57,13 +77,16 @@ def expm1_below(f: Function, x: Val) -> Val:
     return select(f, b.fcmp_unordered("uno", x, x), x, y)
 
 
-def _reduced(f: Function, x: Val) -> tuple[Val, Val]:
-    """n and e**r - 1, where x = n ln 2 + r."""
-    b = f.b
-    # Beyond these the result is infinity or 0 in float32; clamping keeps the exponent in range.
+def _clipped(f: Function, x: Val) -> Val:
+    """Beyond these its exponential is infinity or 0 in float32; its exponent stays in range."""
     low, high = f32(-104.0), f32(89.0)
-    clipped = select(f, b.fcmp_ordered("<", x, low), low, x)
-    clipped = select(f, b.fcmp_ordered(">", clipped, high), high, clipped)
+    clipped = select(f, f.b.fcmp_ordered("<", x, low), low, x)
+    return select(f, f.b.fcmp_ordered(">", clipped, high), high, clipped)
+
+
+def _reduced(f: Function, clipped: Val) -> tuple[Val, Val]:
+    """n and e**r - 1, where the number is n ln 2 + r."""
+    b = f.b
     n = f.intrinsic("rint", b.fmul(clipped, f32(LOG2E)))
     r = f.fma(n, f32(-LN2_HIGH), clipped)
     r = f.fma(n, f32(-LN2_LOW), r)
@@ -190,26 +213,19 @@ def sigmoid(f: Function, x: Val) -> Val:
 
 
 def tanh(f: Function, x: Val) -> Val:
-    """Hyperbolic tangent: a polynomial near 0, the exponential elsewhere (Cephes ``tanhf``)."""
+    """Hyperbolic tangent: -t / (2 + t) with t = e**(-2 |x|) - 1, which is exact near 0."""
     b = f.b
-    size = f.intrinsic("fabs", x)
-    z = b.fmul(x, x)
-    near = _polynomial(
-        f,
-        z,
-        (
-            -5.70498872745e-3,
-            2.06390887954e-2,
-            -5.37397155531e-2,
-            1.33314422036e-1,
-            -3.33332819422e-1,
-        ),
-    )
-    near = f.fma(b.fmul(near, z), x, x)
-    e = exp(f, b.fadd(size, size))
-    far = b.fsub(f32(1.0), b.fdiv(f32(2.0), b.fadd(e, f32(1.0))))
-    far = f.intrinsic("copysign", far, x)
-    return select(f, b.fcmp_unordered("<", size, f32(0.625)), near, far)
+    double = b.fmul(f.intrinsic("fabs", x), f32(-2.0))
+    low = f32(-40.0)  # where the result has long been 1
+    n, less = _reduced(f, select(f, b.fcmp_ordered("<", double, low), low, double))
+    one = f32(1.0)
+    if _scales(less):
+        scale = _scaled(f, widened(b, one, less.type.count), n)
+    else:
+        scale = _power_of_two(f, b.fptosi(n, I32))
+    t = f.fma(scale, less, b.fsub(scale, one))
+    y = f.intrinsic("copysign", b.fdiv(t, b.fadd(t, f32(2.0))), x)
+    return select(f, b.fcmp_unordered("uno", x, x), x, y)
 
 
 def erf(f: Function, x: Val) -> Val:

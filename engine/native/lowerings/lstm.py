@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from engine.native import mathfn
 from engine.native.emit import Axis, Function, Val, const, f32
 from engine.native.lowerings import lowering
-from engine.native.lowerings.matmul import pack, product
+from engine.native.lowerings.matmul import panels, product
 from engine.native.lowerings.rows import packed, row_major
 from engine.native.products import product_rows, tile_for
-from engine.native.writer import Use, Writer
+from engine.native.writer import GRAIN, Use, Writer
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -30,72 +30,87 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     n, length, width = gates.shape
     size = width // 4
-    turned = w.scratch(size * width).reshape(size, width)
-    pack(w, weight.T, turned)
     tile = tile_for(w.cpu, -(-n // w.max_threads), width)
+    turned = panels(w, weight.T, tile.vectors * w.lanes)
     reverse = bool(step.attrs["reverse"])
 
-    def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
-        pg, pw, ph0, pc0, py, ph, pc, pa = pointers
-        first, last = f.share(n, thread, count, tile.rows)
+    # The step's own states and products: rows of the whole sequence lie so far apart that they
+    # fall into the same few places of a cache, and a tile reads and writes many at once.
+    spread, wide = size + GRAIN, width + GRAIN
+    room = w.scratch(n * (2 * spread + wide))
 
-        def one(t: Val, h: Val, h_stride: int, c: Val, c_stride: int) -> None:
-            act = f.at(pa, (t, width))
+    def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
+        pg, pw, ph0, pc0, py, ph, pc, pa, hidden = pointers
+        cell = f.at(hidden, (n, spread))
+        sums = f.at(cell, (n, spread))
+        first, last = f.share(n, thread, count, tile.rows)
+        with f.loop(first, last, may_be_empty=True) as r:
+            for source, target in ((ph0, hidden), (pc0, cell)):
+                line = f.at(source, (r.index, size))
+                f.copy(f.at(target, (r.index, spread)), line, size, w.lanes)
+
+        with f.loop(0, length) as turn:
+            t = f.b.sub(const(length - 1), turn.index) if reverse else turn.index
             product_rows(
                 f,
-                h,
+                hidden,
                 pw,
-                act,
+                sums,
                 first=first,
                 last=last,
                 total=n,
                 columns=width,
-                row_stride=h_stride,
-                axes=[Axis(size, 1, width)],
-                out_stride=length * width,
+                row_stride=spread,
+                axes=[Axis(size, 1, tile.vectors * w.lanes)],
+                out_stride=wide,
                 tile=tile,
                 lanes=w.lanes,
-                begin=(f.at(pg, (t, width)), length * width),
+                panel=size,
             )
             with f.loop(first, last, may_be_empty=True) as r:
-                row = f.at(act, (r.index, length * width))
-                state = (r.index, length * size), (t, size)
-                old = f.at(c, (r.index, c_stride))
-                outs = [f.at(p, *state) for p in (ph, pc, py)]
-                f.each(size, w.lanes, lambda k, lanes: _cell(f, row, old, outs, size, k, lanes))
+                whole = (r.index, length * width), (t, width)
+                row = f.at(sums, (r.index, wide)), f.at(pg, *whole), f.at(pa, *whole)
+                own = [f.at(p, (r.index, spread)) for p in (hidden, cell)]
+                outs = [f.at(p, (r.index, length * size), (t, size)) for p in (ph, pc, py)]
+                f.each(size, w.lanes, lambda k, lanes: _cell(f, row, own, outs, size, k, lanes))
 
-        def place(number: Val) -> Val:
-            return f.b.sub(const(length - 1), number) if reverse else number
-
-        one(place(const(0)), ph0, size, pc0, size)
-        if length > 1:
-            with f.loop(1, length) as number:
-                before = place(f.b.sub(number.index, const(1)))
-                h, c = (f.at(p, (before, size)) for p in (ph, pc))
-                one(place(number.index), h, length * size, c, length * size)
-
-    arrays = [gates, turned, h0, c0, sequence, hs, cs, acts]
+    arrays = [gates, turned, h0, c0, sequence, hs, cs, acts, room]
     uses = [Use(a, i > 3, None) for i, a in enumerate(arrays)]
     w.kernel(("lstm", gates.shape, tile, reverse), arrays, write, uses)
     return 1
 
 
 def _cell(
-    f: Function, row: Val, old: Val, outs: list[Val], size: int, k: Val | int, lanes: int
+    f: Function,
+    row: tuple[Val, Val, Val],
+    own: list[Val],
+    outs: list[Val],
+    size: int,
+    k: Val | int,
+    lanes: int,
 ) -> None:
+    """``row`` is what the state and the input add to the gates, and where the gates go.
+
+    ``own`` are the states, before and after.
+    """
     b = f.b
-    spots = [f.at(row, (gate * size, 1), (k, 1)) for gate in range(4)]
-    raw = [f.load(p, lanes) for p in spots]
+    hidden, cell = (f.at(p, (k, 1)) for p in own)
+    by_state, by_input, spots = (
+        [f.at(p, (gate * size, 1), (k, 1)) for gate in range(4)] for p in row
+    )
+    raw = [
+        b.fadd(f.load(x, lanes), f.load(y, lanes)) for x, y in zip(by_input, by_state, strict=True)
+    ]
     i, forget, o = (mathfn.sigmoid(f, raw[g]) for g in (0, 1, 3))
     g = mathfn.tanh(f, raw[2])
-    c = b.fadd(b.fmul(forget, f.load(f.at(old, (k, 1)), lanes)), b.fmul(i, g))
+    c = b.fadd(b.fmul(forget, f.load(cell, lanes)), b.fmul(i, g))
     h = b.fmul(o, mathfn.tanh(f, c))
     for value, spot in zip((i, forget, g, o), spots, strict=True):
         f.store(value, spot, lanes)
-    hidden, cell, sequence = (f.at(p, (k, 1)) for p in outs)
-    f.store(h, hidden, lanes)
-    f.store(c, cell, lanes)
-    f.store(h, sequence, lanes)
+    all_hidden, all_cells, sequence = (f.at(p, (k, 1)) for p in outs)
+    for value, spots in ((h, (hidden, all_hidden, sequence)), (c, (cell, all_cells))):
+        for spot in spots:
+            f.store(value, spot, lanes)
 
 
 @lowering("lstm_gradient")
@@ -109,8 +124,11 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     n, length, width = acts.shape
     size = width // 4
     tile = tile_for(w.cpu, -(-n // w.max_threads), size)
+    cut = panels(w, weight, tile.vectors * w.lanes)
     reverse = bool(step.attrs["reverse"])
     before = w.scratch(n * length * size).reshape(n, length, size)
+    spread = width + GRAIN  # the step's own gradients of the gates, as the states in the forward
+    step_gates = w.scratch(n * spread)
     # A gradient that nothing gives stands there as one zero, to be broadcast.
     incoming = [gy, gh, gc]
     present = [v.shape == hs.shape for v in incoming]
@@ -120,7 +138,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     passed = [v for there, v in zip(present, incoming, strict=True) if there]
 
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
-        pw, ph0, pc0, ph, pc, pa, pz, pdh, pdc, pb, *rest = pointers
+        pw, ph0, pc0, ph, pc, pa, pz, pdh, pdc, pb, ps, *rest = pointers
         further = iter(rest)
         grads = [next(further) if there else None for there in present]
         first, last = f.share(n, thread, count, tile.rows)
@@ -138,7 +156,10 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
                 def cell(k: Val | int, lanes: int) -> None:
                     spot = (k, 1)
                     acting = f.at(pa, (r.index, length * width), (t, width), spot)
-                    through = f.at(pz, (r.index, length * width), (t, width), spot)
+                    through = [
+                        f.at(pz, (r.index, length * width), (t, width), spot),
+                        f.at(ps, (r.index, spread), spot),
+                    ]
                     f.store(
                         f.load(f.at(h, (r.index, stride), spot), lanes),
                         f.at(pb, *state, spot),
@@ -160,18 +181,19 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
                 f.each(size, w.lanes, cell)
             product_rows(
                 f,
-                f.at(pz, (t, width)),
+                ps,
                 pw,
                 pdh,
                 first=first,
                 last=last,
                 total=n,
                 columns=size,
-                row_stride=length * width,
-                axes=[Axis(width, 1, size)],
+                row_stride=spread,
+                axes=[Axis(width, 1, tile.vectors * w.lanes)],
                 out_stride=size,
                 tile=tile,
                 lanes=w.lanes,
+                panel=width,
             )
 
         if length > 1:
@@ -182,8 +204,8 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
                 one(place(number), h, c, length * size)
         one(place(const(0)), ph0, pc0, size)
 
-    arrays = [weight, h0, c0, hs, cs, acts, dgates, dh, dc, before, *passed]
-    uses = [Use(a, 6 <= i <= 9, None) for i, a in enumerate(arrays)]
+    arrays = [cut, h0, c0, hs, cs, acts, dgates, dh, dc, before, step_gates, *passed]
+    uses = [Use(a, 6 <= i <= 10, None) for i, a in enumerate(arrays)]
     key = ("lstm-gradient", acts.shape, tile, reverse, tuple(present))
     w.kernel(key, arrays, write, uses)
     product(w, dgates.reshape(-1, width).T, before.reshape(-1, size), dweight)
@@ -193,7 +215,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
 def _back(
     f: Function,
     acting: Val,
-    through: Val,
+    through: list[Val],
     grads: list[Val | None],
     cell: Val,
     old: Val,
@@ -225,5 +247,6 @@ def _back(
         gate(b.fmul(hidden, t), o),
     )
     for number, value in enumerate(made):
-        f.store(value, f.at(through, (number * size, 1)), lanes)
+        for place in through:
+            f.store(value, f.at(place, (number * size, 1)), lanes)
     f.store(b.fmul(state, forget), dc, lanes)

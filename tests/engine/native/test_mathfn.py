@@ -8,35 +8,38 @@ from llvmlite import ir
 
 from engine.native import mathfn
 from engine.native.emit import F32_P, I64, Function
-from engine.native.jit import Kernel, store, symbol
+from engine.native.jit import Kernel, processor, store, symbol
 
 NAMES = ("exp", "log", "sigmoid", "tanh", "erf", "softplus", "expm1_below", "sin", "cos")
 
 
-@pytest.fixture(scope="module")
-def compiled():
-    """Each function over an array, by name."""
+@pytest.fixture(scope="module", params=["numbers", "registers"])
+def compiled(request):
+    """Each function over an array, by name: number by number, and a register at a time."""
+    width = processor().lanes if request.param == "registers" else 1
 
     def kernel(name):
         def make():
             module = ir.Module(name)
-            f = Function(module, symbol("test", name), [F32_P, F32_P, I64])
+            f = Function(module, symbol("test", name, width), [F32_P, F32_P, I64])
             x, y, n = f.args
-            with f.loop(0, n) as i:
-                value = getattr(mathfn, name)(f, f.b.load(f.at(x, (i.index, 1))))
-                f.b.store(value, f.at(y, (i.index, 1)))
+            with f.loop(0, n, width) as i:
+                value = getattr(mathfn, name)(f, f.load(f.at(x, (i.index, 1)), width))
+                f.store(value, f.at(y, (i.index, 1)), width)
             f.b.ret_void()
             return module
 
-        return Kernel(symbol("test", name), make)
+        return Kernel(symbol("test", name, width), make)
 
     store().load([kernel(name) for name in NAMES])
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
 
     def run(name, x):
-        y = np.empty_like(x)
-        kind(store().address(symbol("test", name)))(x.ctypes.data, y.ctypes.data, x.size)
-        return y
+        filled = np.pad(x, (0, -x.size % width), mode="edge")
+        y = np.empty_like(filled)
+        address = store().address(symbol("test", name, width))
+        kind(address)(filled.ctypes.data, y.ctypes.data, y.size)
+        return y[: x.size]
 
     return run
 
