@@ -151,7 +151,7 @@ def test_dilated_convolution(check):
             "conv2d", x, w, None, stride=(1, 1), padding=((2, 2), (2, 2)), dilation=(2, 2), groups=1
         )
 
-    check(make, (2, 4, 8, 8), python=1)
+    check(make, (2, 4, 8, 8))
 
 
 @pytest.mark.parametrize("kind", ["max_pool2d", "average_pool2d"])

@@ -1,0 +1,102 @@
+"""Softmax, log-softmax, greatest, smallest, product and argmax along any axes, natively."""
+
+import numpy as np
+import pytest
+
+from engine.plan import PlanBuilder
+
+SHAPES = [(1, 1, 1), (5, 6, 19), (3, 33, 4), (40, 2, 70)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_softmax_along_any_axis(verify, name, axis, shape):
+    verify(lambda b, x: b.call(name, x, axis=axis), shape, spread=3.0)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_softmax_of_a_map_with_channels_last(verify, name, axis):
+    def make(b, x):
+        w = b.parameter("w", (7, 3, 1, 1), init="uniform", low=-0.5, high=0.5)
+        return b.call(name, b.call("conv2d", x, w), axis=axis)
+
+    verify(make, (3, 3, 5, 6))
+
+
+def test_softmax_of_extreme_rows():
+    b = PlanBuilder()
+    x = b.input("x", ("N", 5, 3))
+    b.output("y", b.call("softmax", x, axis=1))
+    b.output("z", b.call("log_softmax", x, axis=1))
+    plan = b.build(seed=0)
+    rows = np.zeros((2, 5, 3), np.float32)
+    rows[0, 1] = [1e4, -1e4, 90.0]
+    rows[0, 2, 1] = np.inf
+    rows[1, 0, 0] = np.nan
+    expected = plan.forward({"x": rows})
+    plan.prepare(2, ("forward",))
+    for name, value in plan.forward({"x": rows}).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("axis", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)])
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_extremes_over_any_axes(verify, name, axis, shape):
+    verify(lambda b, x: b.call(name, x, axis=axis), shape)
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_a_nan_is_the_extreme(name):
+    b = PlanBuilder()
+    x = b.input("x", ("N", 40))
+    b.output("y", b.call(name, x, axis=1))
+    plan = b.build(seed=0)
+    plan.prepare(3, ("forward",))
+    rows = np.random.default_rng(0).normal(size=(3, 40)).astype(np.float32)
+    rows[0, 7] = rows[2, 39] = np.nan
+    found = plan.forward({"x": rows})["y"]
+    np.testing.assert_array_equal(found, getattr(rows, name)(axis=1))
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_global_max_of_a_map_with_channels_last(verify, keepdims):
+    def make(b, x):
+        w = b.parameter("w", (20, 3, 1, 1), init="uniform", low=-0.5, high=0.5)
+        y = b.call("relu", b.call("conv2d", x, w))
+        return b.call("global_max_pool", y, keepdims=keepdims)
+
+    verify(make, (3, 3, 5, 6))
+
+
+@pytest.mark.parametrize("shape", SHAPES[:3])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_products(verify, axis, shape):
+    verify(lambda b, x: b.call("prod", x, axis=axis), shape)
+
+
+def test_a_product_with_zeros(verify):
+    def make(b, x):
+        return b.call("prod", b.call("relu", b.call("add", x, 1.0)), axis=1)
+
+    verify(make, (9, 4, 5))
+
+
+@pytest.mark.parametrize("name", ["var", "mean", "norm"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_other_reductions(verify, name, axis):
+    verify(lambda b, x: b.call(name, x, axis=axis), (5, 6, 19))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_place_of_the_greatest(axis):
+    b = PlanBuilder()
+    x = b.input("x", ("N", 6, 7))
+    b.output("y", b.call("argmax", x, axis=axis))
+    plan = b.build(seed=0)
+    assert plan.prepare(5, ("forward",))
+    rows = np.random.default_rng(0).integers(0, 4, (5, 6, 7)).astype(np.float32)
+    rows[0, 1, 2] = rows[3, 3, 3] = np.nan
+    np.testing.assert_array_equal(plan.forward({"x": rows})["y"], rows.argmax(axis))
