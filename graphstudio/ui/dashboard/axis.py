@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pyqtgraph as pg
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPen, QPixmap
+from PySide6.QtGui import QColor, QFont, QPainter, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QFrame, QGraphicsGridLayout, QSizePolicy, QWidget
 
 from graphstudio.ui.dashboard import formats
@@ -110,6 +110,8 @@ class Grid(pg.GraphicsObject):
         super().__init__()
         self._bottom, self._left = bottom, left
         self._color = QColor()
+        self._key: object = None
+        self._lines: list[QLineF] = []
         self.setZValue(-100)
 
     def set_color(self, color: QColor) -> None:
@@ -127,10 +129,20 @@ class Grid(pg.GraphicsObject):
         self.prepareGeometryChange()
 
     def paint(self, painter: QPainter, *_: object) -> None:
-        view = self.getViewBox()
-        (x0, x1), (y0, y1) = view.viewRange()
         transform = painter.worldTransform()
+        view = self.getViewBox()
+        axes = [(axis.kind, axis.logMode) for axis in (self._bottom, self._left)]
+        key = (view.viewRange(), transform, view.width(), view.height(), axes)
+        if key != self._key:  # a curve that has grown repaints its end, the view being the same
+            self._key, self._lines = key, self._laid(view, transform)
         painter.resetTransform()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        painter.setPen(QPen(self._color, 1))
+        painter.drawLines(self._lines)
+
+    def _laid(self, view: pg.ViewBox, transform: QTransform) -> list[QLineF]:
+        """The lines, in device coordinates."""
+        (x0, x1), (y0, y1) = view.viewRange()
         top_left = transform.map(QPointF(x0, y1))
         bottom_right = transform.map(QPointF(x1, y0))
         lines = []
@@ -142,9 +154,7 @@ class Grid(pg.GraphicsObject):
             for value in values:
                 y = round(transform.map(QPointF(x0, value)).y()) + 0.5
                 lines.append(QLineF(top_left.x(), y, bottom_right.x(), y))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(QPen(self._color, 1))
-        painter.drawLines(lines)
+        return lines
 
 
 class PlotArea(pg.GraphicsView):
