@@ -66,7 +66,9 @@ class Primitive(ABC):
 
     name: ClassVar[str]
     inplace: ClassVar[tuple[int, ...]] = ()
-    """Inputs whose memory the first output may take over, where nobody reads them later."""
+    """Inputs whose memory an output may take over, where nobody reads them later."""
+    inplace_output: ClassVar[int] = 0
+    """Which output that is."""
     uses_outputs: ClassVar[bool] = False
     """True if the gradient rule reads the outputs."""
     passes_gradient: ClassVar[bool] = True

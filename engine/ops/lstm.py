@@ -35,6 +35,8 @@ class _Lstm(Cell):
     """
 
     name = "lstm"
+    inplace = (0,)
+    inplace_output = 3
 
     def infer(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         gates, weight, h0, _, _ = inputs
@@ -120,6 +122,7 @@ class _LstmGradient(CellGradient):
     """Gradients of gates, weight, h0 and c0."""
 
     name = "lstm_gradient"
+    inplace = (6,)
 
     def infer(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         weight, h0, c0, acts = inputs[0], inputs[1], inputs[2], inputs[6]
@@ -187,9 +190,9 @@ class _LstmGradient(CellGradient):
                 through_sigmoid(df, f, part)
                 np.multiply(dc, i, out=dg)
                 through_tanh(dg, g, part)
-                np.copyto(dgates[:, t], z)
                 np.matmul(z, weight, out=dh)
                 np.multiply(dc, f, out=dc)
+                np.copyto(dgates[:, t], z)  # perhaps where the gates were, so they come last
                 if masked:
                     np.add(dh, dh_old, out=dh)
                     np.add(dc, dc_old, out=dc)

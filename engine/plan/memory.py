@@ -115,7 +115,7 @@ def plan_memory(
                 else:
                     strides = ordered_strides(spec.shape, order, spec.dtype.itemsize)
                     storage = Storage(spec.num_bytes, i, i)
-                    if j == 0:
+                    if j == call.primitive.inplace_output:
                         storage = _taken_over(layout, call, i, spec, strides, last_use) or storage
                     place = Place(storage, spec.dtype, spec.shape, strides)
                     orders[id(value)] = order

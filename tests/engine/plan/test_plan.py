@@ -240,6 +240,19 @@ def test_memory_is_reused():
     assert b.build().memory(8, "forward") < 3 * 8 * 1000 * 4
 
 
+def test_the_gates_of_a_recurrence_and_their_gradients_share_memory():
+    b = PlanBuilder()
+    x = b.input("x", ("N", 5, 3))
+    weights = [b.parameter(k, shape) for k, shape in (("i", (16, 3)), ("h", (16, 4)), ("b", (16,)))]
+    y, _, _ = b.call("lstm", x, *weights)
+    b.loss("loss", b.call("mean", y))
+    steps = {s.name: s for s in b.build(seed=0).steps(2, "gradients")}
+    gates, activated = steps["lstm"].inputs[0], steps["lstm"].outputs[3]
+    gradients = steps["lstm_gradient"].outputs[0]
+    assert np.shares_memory(gates, activated)
+    assert np.shares_memory(activated, gradients)
+
+
 def test_a_thousand_calls_compile_quickly_and_walk_deep():
     b = PlanBuilder()
     y = b.input("x", ("N", 4))
