@@ -2,50 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 
-from engine.native.emit import Function, Val
+from engine.native.emit import F32, Function, Val, const, f32
 from engine.native.loops import elementwise
-from engine.native.writer import Writer
+from engine.native.writer import GRAIN, Writer, touching, whole
+from engine.optim.adagrad import Adagrad
 from engine.optim.adam import Adam, AdamW
 from engine.optim.base import Optimizer
+from engine.optim.rmsprop import RMSprop
 from engine.optim.sgd import SGD
 
 Arrays = Mapping[str, "np.ndarray[Any, np.dtype[Any]]"]
+Limits = tuple[float | None, float | None]
+DOUBLE = ir.DoubleType()
+
+Rule = Callable[[Function, Val, Val, "list[Val]", "list[Val]"], "list[Val]"]
+"""``rule(f, weight, gradient, kept, numbers)``: the new weight, and what is kept of it."""
 
 
 def lower_update(
-    w: Writer, optimizer: Optimizer, weights: Any, gradients: Any, state: Arrays
+    w: Writer,
+    optimizer: Optimizer,
+    weights: Any,
+    gradients: Any,
+    state: Arrays,
+    limits: Limits = (None, None),
+    norm: Any = None,
 ) -> bool:
     """Write the step; False if this optimiser has no native form.
 
     The numbers that change from step to step are written into a small array before each run,
     which counts the step as well.
+
+    Parameters
+    ----------
+    limits : (float or None, float or None)
+        Greatest norm of all gradients together, and greatest size of each.
+    norm : float64 (1,), optional
+        Where that norm, as it was before, is written if it is limited.
     """
-    if type(optimizer) in (Adam, AdamW):
-        assert isinstance(optimizer, Adam)
-        _adam(w, optimizer, weights, gradients, state)
-    elif type(optimizer) is SGD:
-        _sgd(w, optimizer, weights, gradients, state)
-    else:
+    kind: Any = type(optimizer)
+    if kind not in FORMS:
         return False
-    return True
-
-
-def _adam(w: Writer, optimizer: Adam, weights: Any, gradients: Any, state: Arrays) -> None:
-    m, v = state["mean"], state["square"]
-    scalars = w.scratch(7)
-    coupled = bool(optimizer.weight_decay) and not optimizer.decoupled
-    decoupled = bool(optimizer.weight_decay) and optimizer.decoupled
+    rule, key, count, numbers = FORMS[kind](optimizer)
+    kept = [state[name] for name in optimizer.state_names]
+    max_norm, max_value = limits
+    scalars = w.scratch(count)
+    scale = [] if max_norm is None else [_norm_scale(w, gradients, max_norm, norm)]
 
     def before() -> None:
         optimizer.num_steps += 1
+        scalars[:] = numbers()
+
+    def body(f: Function, p: Val, g: Val, *rest: Val) -> list[Val]:
+        more = list(rest)
+        if scale:
+            g = f.b.fmul(g, more.pop(0))
+        if max_value is not None:
+            low, high = f32(-max_value), f32(max_value)
+            g = f.b.select(f.b.fcmp_ordered("<", g, low), low, g)
+            g = f.b.select(f.b.fcmp_ordered(">", g, high), high, g)
+        return rule(f, p, g, more[: len(kept)], more[len(kept) :])
+
+    w.before.append(before)
+    each = [scalars[i : i + 1] for i in range(scalars.size)]
+    outputs = [weights, *kept]
+    key = (*key, max_norm is not None, max_value)
+    elementwise(w, key, weights.shape, outputs, [weights, gradients, *scale, *kept, *each], body)
+    return True
+
+
+def _norm_scale(w: Writer, gradients: Any, max_norm: float, norm: Any) -> Any:
+    """The factor by which the gradients' norm comes down to ``max_norm``, at most 1: (1,)."""
+    parts = w.scratch(2 * w.max_threads).view(np.float64)
+    scale = w.scratch(1)
+    size, lanes = gradients.size, w.lanes
+    none = ir.Constant(ir.VectorType(DOUBLE, lanes), [0.0] * lanes)
+
+    def squares(f: Function, thread: Val, count: Val, pp: Val, pg: Val) -> None:
+        b = f.b
+        first, last = f.share(size, thread, count, GRAIN)
+        length = b.sub(last, first)
+        middle = b.add(first, b.sub(length, b.srem(length, const(lanes))))
+
+        def square(place: Val, width: int) -> Val:
+            value = b.fpext(f.load(f.at(pg, (place, 1)), width), DOUBLE)
+            return b.fmul(value, value)
+
+        with f.loop(first, middle, lanes, carry=[none], may_be_empty=True) as i:
+            i.next = [b.fadd(i.carried[0], square(i.index, lanes))]
+        total = ir.Constant(DOUBLE, 0.0)
+        for lane in range(lanes):
+            total = b.fadd(total, b.extract_element(i.result[0], ir.Constant(ir.IntType(32), lane)))
+        with f.loop(middle, last, carry=[total], may_be_empty=True) as i:
+            i.next = [b.fadd(i.carried[0], square(i.index, 1))]
+        b.store(i.result[0], f.at(pp, (thread, 1)))
+
+    w.kernel(("square-sums", size), [parts, gradients], squares, touching([parts], [gradients]))
+
+    def limit(f: Function, thread: Val, count: Val, ps: Val, pn: Val, pp: Val) -> None:
+        b = f.b
+        with whole(thread, f):
+            with f.loop(0, count, carry=[ir.Constant(DOUBLE, 0.0)]) as t:
+                t.next = [b.fadd(t.carried[0], b.load(f.at(pp, (t.index, 1))))]
+            root = b.call(f.module.declare_intrinsic("llvm.sqrt", [DOUBLE]), [t.result[0]])
+            b.store(root, pn)
+            wanted = b.fdiv(ir.Constant(DOUBLE, max_norm), b.fadd(root, ir.Constant(DOUBLE, 1e-6)))
+            one = ir.Constant(DOUBLE, 1.0)
+            # Unordered: a gradient that is no number must not be hidden.
+            factor = b.select(b.fcmp_unordered("<", wanted, one), wanted, one)
+            b.store(b.fptrunc(factor, F32), ps)
+
+    w.kernel(
+        ("norm-scale", max_norm), [scale, norm, parts], limit, touching([scale, norm], [parts])
+    )
+    return scale
+
+
+Form = tuple[Rule, tuple[Any, ...], int, Callable[[], Sequence[float]]]
+"""The rule, what it depends on, how many numbers it reads, and those of the present step."""
+
+
+def _adam(optimizer: Adam) -> Form:
+    coupled = bool(optimizer.weight_decay) and not optimizer.decoupled
+    decoupled = bool(optimizer.weight_decay) and optimizer.decoupled
+
+    def numbers() -> Sequence[float]:
         rate, root = optimizer.corrections()
         decay = optimizer.weight_decay
-        scalars[:] = (
+        return (
             rate,
             root,
             1.0 - optimizer.beta1,
@@ -55,8 +145,8 @@ def _adam(w: Writer, optimizer: Adam, weights: Any, gradients: Any, state: Array
             1.0 - optimizer.learning_rate * decay if decoupled else decay,
         )
 
-    def body(f: Function, p: Val, m: Val, v: Val, g: Val, *numbers: Val) -> list[Val]:
-        b = f.b
+    def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
+        b, (m, v) = f.b, kept
         rate, root, less1, beta2, less2, epsilon, decay = numbers
         if decoupled:
             p = b.fmul(p, decay)
@@ -67,36 +157,87 @@ def _adam(w: Writer, optimizer: Adam, weights: Any, gradients: Any, state: Array
         size = b.fadd(b.fdiv(f.intrinsic("sqrt", v), root), epsilon)
         return [b.fsub(p, b.fmul(b.fdiv(m, size), rate)), m, v]
 
-    w.before.append(before)
-    numbers = [scalars[i : i + 1] for i in range(scalars.size)]
-    key = ("adam", coupled, decoupled)
-    elementwise(w, key, weights.shape, [weights, m, v], [weights, m, v, gradients, *numbers], body)
+    return rule, ("adam", coupled, decoupled), 7, numbers
 
 
-def _sgd(w: Writer, optimizer: SGD, weights: Any, gradients: Any, state: Arrays) -> None:
-    velocity = state.get("velocity")
-    scalars = w.scratch(3)
+def _sgd(optimizer: SGD) -> Form:
     decay, nesterov = bool(optimizer.weight_decay), optimizer.nesterov
+    moving = bool(optimizer.state_names)
 
-    def before() -> None:
-        optimizer.num_steps += 1
-        scalars[:] = optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay
+    def numbers() -> Sequence[float]:
+        return optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay
 
-    def body(f: Function, p: Val, g: Val, *rest: Val) -> list[Val]:
+    def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b = f.b
-        rate, momentum, factor = rest[-3:]
+        rate, momentum, factor = numbers
         if decay:
             g = b.fadd(b.fmul(p, factor), g)
-        if velocity is None:
+        if not kept:
             return [b.fsub(p, b.fmul(g, rate))]
-        v = b.fadd(b.fmul(rest[0], momentum), g)
+        v = b.fadd(b.fmul(kept[0], momentum), g)
         step = b.fadd(b.fmul(v, momentum), g) if nesterov else v
         return [b.fsub(p, b.fmul(step, rate)), v]
 
-    w.before.append(before)
-    kept = [] if velocity is None else [velocity]
-    numbers = [scalars[i : i + 1] for i in range(scalars.size)]
-    key = ("sgd", decay, nesterov, velocity is None)
-    elementwise(
-        w, key, weights.shape, [weights, *kept], [weights, gradients, *kept, *numbers], body
-    )
+    return rule, ("sgd", decay, nesterov, moving), 3, numbers
+
+
+def _rmsprop(optimizer: RMSprop) -> Form:
+    decay, centered = bool(optimizer.weight_decay), optimizer.centered
+    moving = bool(optimizer.momentum)
+
+    def numbers() -> Sequence[float]:
+        return (
+            optimizer.learning_rate,
+            optimizer.rho,
+            1.0 - optimizer.rho,
+            optimizer.epsilon,
+            optimizer.momentum,
+            optimizer.weight_decay,
+        )
+
+    def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
+        b, more = f.b, list(kept)
+        rate, rho, less, epsilon, momentum, factor = numbers
+        if decay:
+            g = b.fadd(b.fmul(p, factor), g)
+        square = b.fadd(b.fmul(more.pop(0), rho), b.fmul(b.fmul(g, g), less))
+        made, spread = [square], square
+        if centered:
+            average = more.pop(0)
+            average = b.fadd(average, b.fmul(b.fsub(g, average), less))
+            spread = b.fsub(square, b.fmul(average, average))
+            made.append(average)
+        step = b.fdiv(g, b.fadd(f.intrinsic("sqrt", spread), epsilon))
+        if moving:
+            step = b.fadd(b.fmul(more.pop(0), momentum), step)
+            made.append(step)
+        return [b.fsub(p, b.fmul(step, rate)), *made]
+
+    return rule, ("rmsprop", decay, centered, moving), 6, numbers
+
+
+def _adagrad(optimizer: Adagrad) -> Form:
+    decay = bool(optimizer.weight_decay)
+
+    def numbers() -> Sequence[float]:
+        return optimizer.learning_rate, optimizer.epsilon, optimizer.weight_decay
+
+    def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
+        b = f.b
+        rate, epsilon, factor = numbers
+        if decay:
+            g = b.fadd(b.fmul(p, factor), g)
+        total = b.fadd(kept[0], b.fmul(g, g))
+        size = b.fadd(f.intrinsic("sqrt", total), epsilon)
+        return [b.fsub(p, b.fmul(b.fdiv(g, size), rate)), total]
+
+    return rule, ("adagrad", decay), 3, numbers
+
+
+FORMS: dict[type, Callable[[Any], Form]] = {
+    Adam: _adam,
+    AdamW: _adam,
+    SGD: _sgd,
+    RMSprop: _rmsprop,
+    Adagrad: _adagrad,
+}

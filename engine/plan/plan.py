@@ -98,6 +98,7 @@ class Plan:
         self._limits, self._accumulate = limits, accumulate
         self._pending = 0
         self._sum = np.zeros(self._weights.size if accumulate > 1 else 0, np.float32)
+        self._norm = np.zeros(1)
         self.gradient_norm: float | None = None
         """Norm of all gradients at the last step, if ``clip_norm`` is set."""
 
@@ -291,12 +292,12 @@ class Plan:
             self._team = Team(self.num_threads or default_num_threads())
         optimizer = self._optimizer
         finish = None
-        plain = self._limits == (None, None) and self._accumulate == 1
-        if what == "train" and optimizer is not None and plain:
+        if what == "train" and optimizer is not None and self._accumulate == 1:
 
             def finish(w: Writer) -> bool:
+                state, norm = self._optimizer_state, self._norm
                 return lower_update(
-                    w, optimizer, self._weights, self._gradients, self._optimizer_state
+                    w, optimizer, self._weights, self._gradients, state, self._limits, norm
                 )
 
         compiled.program.make_native(self._team, progress, finish)
@@ -323,6 +324,8 @@ class Plan:
         if not compiled.program.updates:
             with np.errstate(all="ignore"):
                 self._step(optimizer)
+        elif self._limits[0] is not None:
+            self.gradient_norm = float(self._norm[0])
         self._random.advance()
         return {k: float(v) for k, v in compiled.scalars.items()}
 

@@ -30,6 +30,10 @@ OPTIMIZERS = [
     engine.optim.Adam(3e-3, beta1=0.8, beta2=0.99, epsilon=1e-6, weight_decay=0.01),
     engine.optim.AdamW(3e-3, weight_decay=0.1),
     engine.optim.RMSprop(1e-3),
+    engine.optim.RMSprop(1e-3, rho=0.9, momentum=0.9, weight_decay=0.01),
+    engine.optim.RMSprop(1e-3, epsilon=1e-2, centered=True, momentum=0.5),
+    engine.optim.Adagrad(1e-2),
+    engine.optim.Adagrad(1e-2, initial_accumulator=0.1, weight_decay=0.01),
 ]
 
 
@@ -42,6 +46,7 @@ def test_training_agrees_with_numpy_kernels(mlp, batch_for, optimizer):
     assert train(native, batch) == pytest.approx(train(reference, batch), rel=1e-4)
     same_weights(reference, native, 1e-5)
     assert native.optimizer_state_dict()["num_steps"] == 8
+    assert native._compiled("train", True, 16).program.updates
 
 
 def test_batch_norm_state_follows_the_numpy_kernels(cnn, batch_for):
@@ -57,14 +62,36 @@ def test_batch_norm_state_follows_the_numpy_kernels(cnn, batch_for):
     )
 
 
-@pytest.mark.parametrize("limit", [{"clip_norm": 0.1}, {"clip_value": 0.01}, {"accumulate": 2}])
-def test_limits_on_gradients_hold_in_native_programs(mlp, batch_for, limit):
-    reference, native = (mlp(optimizer=engine.optim.Adam(1e-2), **limit) for _ in range(2))
+LIMITS = [
+    {"clip_norm": 0.1},
+    {"clip_norm": 1e9},
+    {"clip_value": 0.01},
+    {"clip_norm": 0.5, "clip_value": 0.02},
+    {"accumulate": 2},
+]
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=str)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_limits_on_gradients_hold_in_native_programs(mlp, batch_for, limit, threads):
+    options = {"optimizer": engine.optim.Adagrad(1e-2), "num_threads": threads, **limit}
+    reference, native = mlp(**options), mlp(**options)
     batch = batch_for(native, 16)
     native.prepare(16)
     assert train(native, batch) == pytest.approx(train(reference, batch), rel=1e-4)
+    same_weights(reference, native, 1e-5)
     if "clip_norm" in limit:
         assert native.gradient_norm == pytest.approx(reference.gradient_norm, rel=1e-4)
+
+
+def test_a_gradient_that_is_no_number_is_not_hidden_by_the_limit(mlp, batch_for):
+    plan = mlp(optimizer=engine.optim.SGD(0.1), clip_norm=1.0)
+    batch = batch_for(plan, 16)
+    plan.prepare(16)
+    batch["x"][0, 0] = np.nan
+    plan.train_step(batch)
+    assert np.isnan(plan.gradient_norm)
+    assert np.isnan(plan.state_dict()["d2.bias"]).all()
 
 
 def test_same_seed_gives_the_same_bytes(cnn, batch_for):
