@@ -111,16 +111,15 @@ class NodeFace:
         words = render(Message(cls.label)) if cls else tr("Unknown type {type}", type=node.type)
         summary = spec.summary() if spec is not None else ""
         info = f"{words} · {summary}" if summary else words
-        room = max(
-            style.metrics("title").horizontalAdvance(node.label) + 62,
-            style.metrics("info").horizontalAdvance(info) + 26,
-            MIN_WIDTH,
-        )
+        self.title, self.info = style.line(node.label, "title"), style.line(info, "info")
+        room = max(self.title.width + 62, self.info.width + 26, MIN_WIDTH)
         self.width = float(min(-(-int(room) // GRID) * GRID, MAX_WIDTH))
         rows = max(len(inputs), len(outputs), 1)
         self.height = HEADER + INFO + ROW * rows + FOOTER
-        self.title = style.line(node.label, "title", self.width - 60)
-        self.info = style.line(info, "info", self.width - 24)
+        if self.title.width > self.width - 60:
+            self.title = style.line(node.label, "title", self.width - 60)
+        if self.info.width > self.width - 24:
+            self.info = style.line(info, "info", self.width - 24)
 
         half = self.width / 2 - 18
         both = bool(inputs and outputs)

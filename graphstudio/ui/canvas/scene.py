@@ -14,6 +14,7 @@ from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ir.result import CheckResult
 from graphstudio.nodes.types import format_shape
 from graphstudio.ui.canvas import curve
+from graphstudio.ui.canvas.bulk import collector_paused
 from graphstudio.ui.canvas.face import NodeFace
 from graphstudio.ui.canvas.items import FrameItem, NodeItem, WireItem
 from graphstudio.ui.canvas.labels import LabelPlacer, box_of
@@ -79,13 +80,14 @@ class GraphScene(QGraphicsScene):
         for wire in graph.wires.values():
             self._wires_at[wire.source].add(wire.key)
             self._wires_at[wire.target].add(wire.key)
-        for frame_id in graph.frames:
-            self._sync_frame(frame_id)
-        for node_id in graph.nodes:
-            self._sync_node(node_id)
-            self._note_links(self.nodes[node_id])
-        for key in graph.wires:
-            self._sync_wire(key)
+        with collector_paused():
+            for frame_id in graph.frames:
+                self._sync_frame(frame_id)
+            for node_id in graph.nodes:
+                self._sync_node(node_id)
+                self._note_links(self.nodes[node_id])
+            for key in graph.wires:
+                self._sync_wire(key)
         self._touched = True
         self._tell()
 

@@ -69,15 +69,17 @@ class Text:
 
     __slots__ = ("full", "height", "shown", "static", "width")
 
-    def __init__(self, full: str, shown: str, font: QFont, metrics: QFontMetricsF) -> None:
+    def __init__(self, full: str, width: float, metrics: QFontMetricsF) -> None:
         self.full = full
-        self.shown = shown
-        self.static = QStaticText(shown)
+        self.shown = " ".join(full.split())
+        self.width = metrics.horizontalAdvance(self.shown)
+        if self.width > width:
+            self.shown = metrics.elidedText(self.shown, Qt.TextElideMode.ElideRight, width)
+            self.width = metrics.horizontalAdvance(self.shown)
+        self.height = metrics.height()
+        self.static = QStaticText(self.shown)  # laid out when first painted, which few texts are
         self.static.setTextFormat(Qt.TextFormat.PlainText)
         self.static.setPerformanceHint(QStaticText.PerformanceHint.AggressiveCaching)
-        self.static.prepare(font=font)
-        self.width = metrics.horizontalAdvance(shown)
-        self.height = metrics.height()
 
     @property
     def elided(self) -> bool:
@@ -167,10 +169,7 @@ class CanvasStyle:
         if found is None:
             if len(self._texts) > 20_000:  # a rename storm must not grow it without end
                 self._texts.clear()
-            metrics = self.metrics(role)
-            one_line = " ".join(words.split())
-            shown = metrics.elidedText(one_line, Qt.TextElideMode.ElideRight, width)
-            found = self._texts[key] = Text(words, shown, self.font(role), metrics)
+            found = self._texts[key] = Text(words, width, self.metrics(role))
         return found
 
     def icon(self, type_id: str, pixels: float, color: QColor | None = None) -> QPixmap | None:
