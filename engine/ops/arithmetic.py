@@ -103,12 +103,21 @@ class _Power(_Ufunc):
         g, (a, b) = grads[0], call.inputs
         base = exponent = None
         if call.needs[0]:
-            base = sum_to(g * b * apply("power", a, b - 1.0), a.shape)
+            slope = b * apply("power", a, b - 1.0)
+            if not _never_zero(b):  # x ** 0 is 1 everywhere, but 0 * 0 ** -1 is not a number
+                slope = apply("where", apply("equal", *lift(b, 0.0)), *lift(0.0, slope))
+            base = sum_to(g * slope, a.shape)
         if call.needs[1]:
             # 0 ** b is 0 for b > 0, and so is its derivative: log(0) must not turn it into NaN.
             log = apply("log", apply("where", apply("less", *lift(0.0, a)), *lift(a, 1.0)))
             exponent = sum_to(g * call.outputs[0] * log, b.shape)
         return base, exponent
+
+
+def _never_zero(value: Any) -> bool:
+    """True if this is known to be a single number other than 0, without asking a device."""
+    data = getattr(value, "data", None)
+    return isinstance(data, np.ndarray) and data.size == 1 and bool(data.item())
 
 
 class _Extreme(_Ufunc):

@@ -15,6 +15,7 @@ import numpy as np
 from engine.backend import Array, einsum, strided
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, function, lift, primitive
+from engine.ops.shape import pad
 from engine.ops.windows import (
     Window,
     channels_last,
@@ -443,7 +444,7 @@ def _conv_transpose(
     window = window_for(what, nd, weight.shape[2:], stride, padding, dilation)
     extra = per_axis(what, "output_padding", output_padding, nd, 0)
     pads = pads_per_axis(what, padding, nd)
-    spatial = []
+    spatial, own_pads, zeros = [], [], []
     for i, n in enumerate(x.shape[2:]):
         if extra[i] >= max(window.stride[i], window.dilation[i]):
             raise ShapeError(
@@ -451,12 +452,28 @@ def _conv_transpose(
                 "or the dilation."
             )
         reach = window.dilation[i] * (window.kernel[i] - 1) + 1
-        spatial.append((n - 1) * window.stride[i] - sum(pads[i]) + reach + extra[i])
+        size = (n - 1) * window.stride[i] - sum(pads[i]) + reach + extra[i]
+        spatial.append(size)
+        (before, after), rest = pads[i], 0
+        if extra[i] >= window.stride[i]:
+            # The convolution whose gradient this is would have a window more than x has elements:
+            # what lies beyond the last window's reach is added afterwards, as zeros.
+            shift = min(after, extra[i])
+            after, rest = after - shift, max(extra[i] - shift - window.stride[i] + 1, 0)
+        own_pads.append((before, after))
+        zeros.append(rest)
     if min(spatial) < 1:
         raise ShapeError(f"{what} would make spatial shape {tuple(spatial)}; pad less.")
     y = apply(
-        "conv_input_gradient", x, weight, window=window, groups=int(groups), spatial=tuple(spatial)
+        "conv_input_gradient",
+        x,
+        weight,
+        window=window._replace(padding=tuple(own_pads)),
+        groups=int(groups),
+        spatial=tuple(n - rest for n, rest in zip(spatial, zeros, strict=True)),
     )
+    if any(zeros):
+        y = pad(y, ((0, 0), (0, 0), *((0, rest) for rest in zeros)))
     return _with_bias(what, y, bias, weight.shape[1] * groups, nd)
 
 

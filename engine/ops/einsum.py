@@ -146,11 +146,11 @@ class _ProdOfOthers(Primitive):
         def step() -> None:
             running.fill(1)
             for i in range(n):
-                np.copyto(out[i], running)
+                np.copyto(out[i, ...], running)  # "..." keeps a single number an array
                 np.multiply(running, x[i], out=running)
             running.fill(1)
             for i in range(n - 1, -1, -1):
-                np.multiply(out[i], running, out=out[i])
+                np.multiply(out[i], running, out=out[i, ...])
                 np.multiply(running, x[i], out=running)
 
         return step

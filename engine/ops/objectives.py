@@ -189,6 +189,6 @@ def dice(logits: Any, target: Any, epsilon: float = 1.0) -> Any:
 def cosine_distance(a: Any, b: Any, epsilon: float = 1e-8) -> Any:
     """Mean of one minus the cosine of the angle between rows."""
     same_shape("cosine_distance", a, b)
-    lengths = apply("sqrt", sum_(a * a, -1) * sum_(b * b, -1))
-    floor = a.constant_like(np.asarray(epsilon, a.dtype))
-    return mean(1.0 - sum_(a * b, -1) / apply("maximum", lengths, floor))
+    # Limited before the root, whose slope at 0 is infinite.
+    squares = apply("clip", sum_(a * a, -1) * sum_(b * b, -1), low=float(epsilon) ** 2, high=None)
+    return mean(1.0 - sum_(a * b, -1) / apply("sqrt", squares))

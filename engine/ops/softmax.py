@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from engine.backend import Array
 from engine.errors import ShapeError
-from engine.function import Axes, Call, Primitive, Step, apply, function, primitive
+from engine.function import Axes, Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.reduce import normalise_axes, reduced_shape
 from engine.value import Spec, require_float
 
@@ -144,5 +145,9 @@ def logsumexp(x: Any, axis: int | Sequence[int] | None = -1, keepdims: bool = Fa
     peak = apply("stop_gradient", apply("max", x, axes=axes, keepdims=True))
     # A row of -inf has peak -inf: subtracting it would make NaN.
     peak = apply("clip", peak, low=-3.0e38, high=3.0e38)
-    total = apply("log", apply("sum", apply("exp", x - peak), axes=axes, keepdims=True)) + peak
+    total = apply("sum", apply("exp", x - peak), axes=axes, keepdims=True)
+    # Its logarithm is -inf, and its slopes are 0: 1 in the place of 0 keeps them finite.
+    empty = apply("equal", *lift(total, 0.0))
+    total = apply("log", apply("where", empty, *lift(1.0, total))) + peak
+    total = apply("where", empty, *lift(-math.inf, total))
     return total if keepdims else total.reshape(reduced_shape(x.shape, axes, False))

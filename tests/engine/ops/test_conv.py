@@ -120,6 +120,8 @@ def test_conv3d_equals_torch(rng, agree_with_torch, stride, padding, groups):
         (4, 2, 1, 0, 1, 2),
         (2, 3, 0, 1, 1, 1),
         (3, 2, 1, 1, 2, 1),
+        (1, 1, 0, 1, 2, 1),  # more output padding than stride: beyond every window
+        (3, 1, 1, 2, 3, 2),
     ],
 )
 def test_conv_transpose2d_equals_torch(
