@@ -32,7 +32,7 @@ def span(array: ArrayType) -> tuple[int, int]:
     if array.flags.c_contiguous:
         return start, start + array.nbytes
     size = array.itemsize + sum(
-        (n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)
+        (n - 1) * s for n, s in zip(array.shape, array.strides, strict=True) if s > 0
     )
     return start, start + (size if array.size else 0)
 
@@ -48,8 +48,13 @@ class Use:
 
     @functools.cached_property
     def bytes(self) -> tuple[int, int]:
-        """``span`` of the array, taken once: a use is compared with all that are still open."""
-        return span(self.array)
+        """All that the array covers, taken once: a use is compared with all that are still open.
+
+        An array that runs backwards covers what lies before its first element.
+        """
+        first, last = span(self.array)
+        axes = zip(self.array.shape, self.array.strides, strict=True)
+        return first + sum((n - 1) * s for n, s in axes if s < 0 < n), last
 
 
 @dataclass

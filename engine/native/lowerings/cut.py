@@ -36,11 +36,24 @@ def lower_slice_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     if g.dtype != np.float32 or not g.size:
         return 0
     part = out[tuple(slice(a, None if b < 0 else b, c) for a, b, c in step.attrs["parts"])]
-    if part.shape != g.shape or any(s < 0 for s in part.strides):
-        return 0
     if part.size < out.size:
         elementwise(w, ("zero",), out.shape, [out], [], lambda f: [f32(0.0)])
     elementwise(w, ("copy",), part.shape, [part], [g], lambda f, value: [value])
+    return 1
+
+
+@lowering("pad")
+def lower_pad(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """The value everywhere, then the operand inside."""
+    step = steps[0]
+    x, out, value = step.inputs[0], step.outputs[0], step.attrs["value"]
+    if x.dtype != np.float32 or not out.size:
+        return 0
+    sizes = zip(x.shape, step.attrs["padding"], strict=True)
+    part = out[tuple(slice(a, a + n) for n, (a, _) in sizes)]
+    elementwise(w, ("value", value), out.shape, [out], [], lambda f: [f32(value)])
+    if x.size:
+        elementwise(w, ("copy",), x.shape, [part], [x], lambda f, value: [value])
     return 1
 
 

@@ -211,7 +211,7 @@ def _copy(w: Writer, step: NamedStep) -> int:
     x, y = step.inputs[0], step.outputs[0]
     if step.name == "reshape":
         if x.shape != y.shape:
-            seen = _reshaped(x, y.shape)
+            seen = reshaped(x, y.shape)
             if seen is None:
                 return _reordered(w, x, y)
             x = seen
@@ -221,7 +221,7 @@ def _copy(w: Writer, step: NamedStep) -> int:
     return 1
 
 
-def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+def reshaped(x: Any, shape: tuple[int, ...]) -> Any:
     """``x`` in another shape without copying, or None."""
     try:
         view = x.view()
@@ -233,7 +233,7 @@ def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
 
 def _reordered(w: Writer, x: Any, y: Any) -> int:
     """Reshape between memory orders: ``y`` seen in the shape of ``x``, where that is possible."""
-    seen = _reshaped(y, x.shape)
+    seen = reshaped(y, x.shape)
     if seen is None:
         return 0
     elementwise(w, ("copy",), x.shape, [seen], [x], lambda f, value: [value])
