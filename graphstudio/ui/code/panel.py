@@ -290,7 +290,11 @@ class CodePanel(QWidget):
 
     def _show_problem(self, result: CheckResult) -> None:
         first = result.first_error
-        self._banner.setVisible(first is not None)
+        empty = not self._project.document.main.nodes and not self._script.files
+        self.view.setPlaceholderText(
+            tr("The code of the model appears here as you draw it.") if empty else ""
+        )
+        self._banner.setVisible(first is not None and not empty)
         if first is not None:
             problem = sentence_of(self._project, first)
             self._banner_text.setText(

@@ -45,7 +45,14 @@ from graphstudio.ui.inspector.project_page import FETCHABLE
 from graphstudio.ui.project import Project
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
-from graphstudio.ui.training_bridge import PAUSED, PREPARING, RUNNING, STOPPING, TrainingBridge
+from graphstudio.ui.training_bridge import (
+    IDLE,
+    PAUSED,
+    PREPARING,
+    RUNNING,
+    STOPPING,
+    TrainingBridge,
+)
 
 REDRAW_MS = 50
 DEFAULT_SMOOTHING = 0.6
@@ -271,10 +278,13 @@ class DashboardPanel(QWidget):
     def _list_runs(self) -> None:
         shelf, live = self.shelf, self.shelf.live
         rows = []
+        now = live.status if live is not None else ""
+        if now == RUNNING and self._bridge.state != IDLE:
+            now = self._bridge.state  # which is more exact: paused, say
         if live is not None and live.id not in shelf.stored:
-            rows.append(RunRow(live.id, live.title, live.status, ""))
+            rows.append(RunRow(live.id, live.title, now, ""))
         for name, run in shelf.stored.items():
-            state = live.status if live is not None and name == live.id else run.info.status
+            state = now if live is not None and name == live.id else run.info.status
             state = state if state in STATES else "died"
             rows.append(RunRow(name, run_title(name), state, shelf.detail(run), str(run.path)))
         shown = {run.id: run.color or self._theme.tokens.curve_train for run in shelf.drawn()}
@@ -302,6 +312,7 @@ class DashboardPanel(QWidget):
         self.shelf.live.pause(state == PAUSED)
         if self._live_in_front and state in (PREPARING, RUNNING, PAUSED, STOPPING):
             self.status.set_state(state)
+        self._list_runs()
         if state == PAUSED:
             self.log.event_line(tr("Paused"))
         elif state == STOPPING:

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QAction, QIcon, QKeyEvent, QKeySequence, QPaintEvent, QWheelEvent
+from PySide6.QtGui import (
+    QAction,
+    QIcon,
+    QKeyEvent,
+    QKeySequence,
+    QPaintEvent,
+    QPalette,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -345,7 +353,8 @@ class ComboBox(QComboBox):
             self,
         )
         mode = Qt.TextElideMode.ElideRight
-        return self.fontMetrics().elidedText(option.currentText, mode, field.width() - 4)
+        text = self.currentText() if self.currentIndex() >= 0 else self.placeholderText()
+        return self.fontMetrics().elidedText(text, mode, field.width() - 4)
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and self.shown_text() != self.currentText():
@@ -358,6 +367,9 @@ class ComboBox(QComboBox):
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         option.currentText = self.shown_text()
+        if self.currentIndex() < 0:
+            color = option.palette.color(QPalette.ColorRole.PlaceholderText)
+            option.palette.setColor(QPalette.ColorRole.ButtonText, color)
         painter = QStylePainter(self)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
@@ -384,7 +396,8 @@ class ChoiceEditor(Editor):
 
     def show_value(self, value: Any) -> None:
         with QSignalBlocker(self.box):
-            self.box.setPlaceholderText(tr("several values") if value is MIXED else str(value))
+            several = tr("several values")
+            self.box.setPlaceholderText(several if value is MIXED else str(value) or tr("Choose…"))
             self.box.setCurrentIndex(-1 if value is MIXED else self.box.findData(value))
 
     def set_invalid(self, invalid: bool) -> None:

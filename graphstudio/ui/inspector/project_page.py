@@ -195,7 +195,7 @@ class ProjectPage(QWidget):
         known = data_sources.sources()
         self.source.set_specs((_source_spec(spec.source),))
         self.source.retranslate()
-        _name_choices(self.source, "source", {k: c.label for k, c in known.items()} | {"": ""})
+        _name_choices(self.source, "source", {k: c.label for k, c in known.items()})
         self.source.show_values({"source": [spec.source]})
         cls = known.get(spec.source)
         self.options.set_specs(params_of(cls) if cls else ())
@@ -337,7 +337,7 @@ class ProjectPage(QWidget):
 
 def _source_spec(current: str) -> ParamSpec:
     kinds = tuple(data_sources.sources())
-    extra = () if current in kinds else (current,)
+    extra = () if current in ("", *kinds) else (current,)
     return ParamSpec(
         name="source", kind="choice", default="", choices=(*extra, *kinds),
         label=Message("Source").template,
@@ -361,8 +361,6 @@ def _name_choices(form: Form, name: str, labels: Mapping[str, str]) -> None:
     for i in range(box.count()):
         kind = box.itemData(i)
         box.setItemText(i, render(Message(labels[kind])) if labels.get(kind) else kind)
-    if "" in labels:
-        box.setPlaceholderText(tr("choose…"))
 
 
 def _values(form: Form, stored: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
 from graphstudio.document import commands
+from graphstudio.document.model import Document
 from graphstudio.services import projects
 from graphstudio.ui.code.panel import CodePanel
 from graphstudio.ui.project import Project
@@ -53,6 +54,20 @@ def test_every_target_is_shown_as_python_that_parses(panel, qtbot, target):
     for name in files:
         panel.show_file(name)
         ast.parse(panel.view.toPlainText())
+
+
+def test_an_empty_canvas_is_invited_not_scolded(theme, qtbot):
+    empty = Project(Document())
+    made = CodePanel(empty, theme)
+    qtbot.addWidget(made)
+    made.show()
+    qtbot.wait(20)
+    assert made.problem == ""
+    assert made.view.placeholderText() == "The code of the model appears here as you draw it."
+    empty.push(commands.add_node(empty.document, "main", "layer.dense", (0, 0)))
+    empty.check_now()
+    qtbot.waitUntil(lambda: "no loss" in made.problem)
+    assert made.view.placeholderText() == ""
 
 
 def test_the_script_follows_an_edit(panel, project, qtbot):

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtGui import QColor, QWheelEvent
+from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
 from graphstudio import i18n
 from graphstudio.document.model import DataSpec, Document
 from graphstudio.training import files
 from graphstudio.training.messages import Failed, Finished, Preparing
+from graphstudio.ui.dashboard.legend import Entry, Legend
 from graphstudio.ui.dashboard.panel import CONFUSION as CONFUSION_TAB
 from graphstudio.ui.dashboard.panel import DashboardPanel
 from graphstudio.ui.dashboard.status import StatusStrip
@@ -84,6 +85,35 @@ def test_a_live_run_is_shown_as_it_goes(panel, bridge, tmp_path, qtbot):
     loss = panel.curves.plots["loss"]
     assert [e.text for e in loss.legend.entries] == ["train", "validation"]
     assert loss.legend.entries[1].value == "0.6000"
+
+
+def test_the_list_of_runs_knows_of_a_pause(panel, bridge, tmp_path):
+    begin(bridge, tmp_path / "demo.runs" / FIRST)
+    for state, shown in (("paused", "Paused"), ("running", "Running"), ("stopping", "Stopping")):
+        bridge._set_state(state)
+        row = panel.runs.view.model().index(0, 0)
+        assert shown in row.data(Qt.ItemDataRole.AccessibleTextRole)
+
+
+@pytest.mark.parametrize("width", [700, 240, 130])
+def test_every_entry_of_a_legend_has_its_row(qtbot, theme, width):
+    """Also after the legend was wider, with all in one row."""
+    window = QWidget()
+    qtbot.addWidget(window)
+    column = QVBoxLayout(window)
+    legend = Legend(theme)
+    column.addWidget(legend)
+    column.addWidget(QWidget(), 1)
+    legend.set_entries([Entry(t, t, QColor("red")) for t in ("train", "validation", "more")])
+    for wide in (700, width):
+        window.resize(wide, 300)
+        window.show()
+        QApplication.processEvents()
+    assert legend.height() == legend.heightForWidth(legend.width())
+    assert all(
+        legend.rect().top() <= r.top() <= r.bottom() <= legend.rect().bottom()
+        for r in legend._rects
+    )
 
 
 def test_redraws_are_at_most_twenty_a_second(panel, bridge, tmp_path, qtbot):

@@ -152,6 +152,7 @@ def test_values_that_differ_are_shown_as_several(form, qtbot):
     assert form.editor("units").field.placeholderText() == "several values"
     assert form.editor("use_bias").box.checkState() == Qt.CheckState.PartiallyChecked
     assert form.editor("mode").box.currentIndex() == -1
+    assert form.editor("mode").box.shown_text() == "several values"
     qtbot.keyClick(form.editor("units").field, Qt.Key.Key_Up)
     assert form.heard == []
 

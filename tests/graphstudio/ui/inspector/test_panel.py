@@ -7,12 +7,13 @@ from PySide6.QtCore import Qt
 
 from graphstudio import i18n
 from graphstudio.document import commands
-from graphstudio.document.model import Choice
+from graphstudio.document.model import Choice, Document
 from graphstudio.i18n import render
 from graphstudio.nodes.optimizers import optimizers
 from graphstudio.nodes.spec import catalog, params_of
 from graphstudio.nodes.types import Message
 from graphstudio.ui.inspector.panel import InspectorPanel
+from graphstudio.ui.project import Project
 
 
 @pytest.fixture
@@ -229,6 +230,18 @@ def test_nothing_selected_shows_the_project(panel, project):
     assert panel.shows_nodes
     project.select([])
     assert not panel.shows_nodes
+
+
+def test_a_new_project_asks_for_a_source(theme, qtbot):
+    empty = Project(Document())
+    made = InspectorPanel(empty, theme)
+    qtbot.addWidget(made)
+    box = made.project_page.source.editor("source").box
+    assert box.shown_text() == "Choose…"
+    assert all(box.itemText(i) for i in range(box.count())), "no row without a name"
+    made.project_page.source.edited.emit("source", "digits", False)
+    assert box.currentData() == "digits"
+    empty.check_now()
 
 
 def test_a_source_is_chosen_and_its_options_appear(panel, project):
