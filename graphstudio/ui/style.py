@@ -12,7 +12,7 @@ import string
 import tempfile
 from pathlib import Path
 
-from PySide6.QtCore import QLibraryInfo, QLocale, Qt, QTranslator
+from PySide6.QtCore import QLibraryInfo, QLocale, QObject, Qt, QTranslator
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -188,6 +188,27 @@ def system_language() -> str:
 QT_TEXTS = {"zh": ("qtbase_zh_CN",)}
 
 
+class _WithoutMnemonics(QTranslator):
+    """Texts to which Qt has added a mnemonic that its own translation does not know of yet.
+
+    It asks for ``&Look in:`` where the translation has ``Look in:``.
+    """
+
+    def __init__(self, known: QTranslator, parent: QObject) -> None:
+        super().__init__(parent)
+        self._known = known
+
+    def isEmpty(self) -> bool:
+        return False
+
+    def translate(
+        self, context: str, source: str, disambiguation: str | None = None, n: int = -1
+    ) -> str | None:
+        plain = source.replace("&", "")
+        found = self._known.translate(context, plain, disambiguation, n) if plain != source else ""
+        return found or None  # an empty text would count as a translation
+
+
 class QtTexts:
     """Qt's own texts (OK, Cancel, the file dialog) in the language of the program."""
 
@@ -201,8 +222,10 @@ class QtTexts:
         for name in QT_TEXTS.get(language, ()):
             translator = QTranslator(app)
             if translator.load(name, folder):
-                app.installTranslator(translator)
-                self._installed.append(translator)
+                # The one that is installed last is asked first.
+                for installed in (_WithoutMnemonics(translator, app), translator):
+                    app.installTranslator(installed)
+                    self._installed.append(installed)
         QLocale.setDefault(QLocale("zh_CN" if language == "zh" else "en"))
 
     def remove(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QFontMetrics, QPalette, QTextDocument
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
 
 from graphstudio import i18n
 from graphstudio.ui import icons, style
@@ -87,6 +87,21 @@ def test_qt_speaks_chinese_too(qapp):
     texts.use("en")
     assert chinese == "取消"
     assert QCoreApplication.translate("QPlatformTheme", "Cancel") == "Cancel"
+
+
+def test_the_file_dialog_has_no_english_label(qtbot):
+    texts = style.QtTexts()
+    texts.use("zh")
+    try:
+        dialog = QFileDialog()
+        qtbot.addWidget(dialog)
+        dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        shown = [w.text() for kind in (QLabel, QPushButton) for w in dialog.findChildren(kind)]
+    finally:
+        texts.use("en")
+    assert len(shown) > 4
+    assert not [t for t in shown if t and t.isascii()]
+    assert QCoreApplication.translate("QFileDialog", "&Look in:") == "&Look in:"
 
 
 def test_every_chinese_character_of_the_windows_has_a_glyph(qapp):
