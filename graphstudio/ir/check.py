@@ -59,8 +59,8 @@ class Checker:
         """Nodes that have any diagnostic of their own."""
         self._parts_stale = True
         """True once something has changed on which the warnings about parts depend."""
-        self._lacks: tuple[tuple[Phase, ...], bool, tuple[Diagnostic, ...]] | None = None
-        """What the model as a whole lacks, for these phases and with errors on nodes or not."""
+        self._lacks: dict[bool, tuple[tuple[Phase, ...], tuple[Diagnostic, ...]]] = {}
+        """What the model as a whole lacks, with errors on nodes or without, for these phases."""
         self._result: CheckResult | None = None
 
     def check(self) -> CheckResult:
@@ -301,15 +301,19 @@ class Checker:
             parts, self._topology, self._states, self._members, self._place
         )
         self._parts_stale = False
-        self._lacks = None
+        self._lacks.clear()
 
     def _look_at_model(self, wrong: bool) -> tuple[Diagnostic, ...]:
         """What the model as a whole lacks; ``wrong`` if there are errors on nodes."""
         phases = self._document.training.phases
-        if self._lacks is None or self._lacks[0] is not phases or self._lacks[1] != wrong:
-            found = rules.model_problems(self._states, self._topology, self._members, phases, wrong)
-            self._lacks = (phases, wrong, tuple(found))
-        return self._lacks[2]
+        known = self._lacks.get(wrong)
+        if known is not None and known[0] is phases:
+            return known[1]
+        found = tuple(
+            rules.model_problems(self._states, self._topology, self._members, phases, wrong)
+        )
+        self._lacks[wrong] = (phases, found)
+        return found
 
     def _conclude(self) -> CheckResult:
         wrong: list[Diagnostic] = []

@@ -56,7 +56,8 @@ _MODIFIER_KEYS = {Qt.Key.Key_Shift: _SHIFT, Qt.Key.Key_Control: _CTRL, Qt.Key.Ke
 
 CROWDED = 300
 """Nodes from which edges are drawn plainly, and the overview sooner, while the view moves."""
-_AHEAD_S = 0.002
+_AHEAD_S = 0.001
+"""For nodes painted whole before they are needed, at the end of a frame or when idle."""
 _LEFT, _MIDDLE, _RIGHT = (
     Qt.MouseButton.LeftButton,
     Qt.MouseButton.MiddleButton,
