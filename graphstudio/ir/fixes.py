@@ -10,7 +10,6 @@ from graphstudio.document.changes import AddWire, Change, Refuse, RemoveWire
 from graphstudio.document.model import Document, GraphRecord, Wire
 from graphstudio.ir import trace
 from graphstudio.ir.diagnostics import Diagnostic
-from graphstudio.ir.topology import Topology
 from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import (
     CutWire,
@@ -54,11 +53,9 @@ def _insert(document: Document, graph: GraphRecord, node_id: str, fix: InsertNod
     missing = source[0] + 2 * SPACING - target[0]
     moved: dict[str, tuple[float, float]] = {}
     if missing > 0 and target[0] >= source[0]:
-        behind = Topology.of(graph).reach([node_id], forward=True)
         moved = {
             n: (graph.nodes[n].position[0] + missing, graph.nodes[n].position[1])
-            for n in behind
-            if graph.nodes[n].position[0] >= target[0]
+            for n in _ahead(graph, node_id)
         }
         target = moved[node_id]
     places = [moved.get(n.id, n.position) for n in graph.nodes.values()]
@@ -66,7 +63,42 @@ def _insert(document: Document, graph: GraphRecord, node_id: str, fix: InsertNod
     _, changes = commands.insert_on_wire(
         document, graph.id, fix.type_id, wire.key, middle, params=fix.params
     )
-    return changes + commands.move_nodes(document, graph.id, moved)[1]
+    changes = changes + commands.move_nodes(document, graph.id, moved)[1]
+    for frame_id, rect in _frames_around(graph, moved, missing, source[0]).items():
+        changes += commands.move_frame(document, graph.id, frame_id, rect)[1]
+    return changes
+
+
+def _ahead(graph: GraphRecord, start: str) -> set[str]:
+    """A node and what follows to its right; a wire that leads back begins another row."""
+    found, pending = {start}, [start]
+    while pending:
+        node = pending.pop()
+        for wire in graph.wires.leaving.get(node, {}).values():
+            to_the_right = graph.nodes[wire.target].position[0] >= graph.nodes[node].position[0]
+            if to_the_right and wire.target not in found:
+                found.add(wire.target)
+                pending.append(wire.target)
+    return found
+
+
+def _frames_around(
+    graph: GraphRecord, moved: dict[str, tuple[float, float]], dx: float, from_x: float
+) -> dict[str, tuple[float, float, float, float]]:
+    """New rectangles of the frames around nodes that are moved right: they move along or grow."""
+    found = {}
+    for frame in graph.frames.values():
+        left, top, width, height = frame.rect
+        inside = {
+            node.id
+            for node in graph.nodes.values()
+            if 0 <= node.position[0] - left < width and 0 <= node.position[1] - top < height
+        }
+        if inside and inside <= moved.keys() and left > from_x:
+            found[frame.id] = (left + dx, top, width, height)
+        elif inside & moved.keys():
+            found[frame.id] = (left, top, width + dx, height)
+    return found
 
 
 def _free_place(x: float, y: float, places: list[tuple[float, float]]) -> tuple[float, float]:

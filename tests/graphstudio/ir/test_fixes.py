@@ -49,6 +49,39 @@ def test_an_inserted_node_lies_on_nobody_and_everything_moves_back_by_one_undo()
     assert {n.id: n.position for n in d.document.main.nodes.values()} == before
 
 
+def test_room_for_an_inserted_node_is_made_in_its_row_and_frames_keep_their_nodes():
+    d = Drawing()
+    x = d.add("io.input")
+    conv = d.add("layer.conv2d", after=x)
+    dense = d.add("layer.dense", after=conv)
+    relu = d.add("act.relu", after=dense)
+    below = d.add("act.tanh", after=relu)
+    end = d.add("act.tanh", after=below)
+    ids = (x, conv, dense, relu, below, end)
+    places = [(0.0, 0.0), (300.0, 0.0), (560.0, 0.0), (860.0, 0.0), (0.0, 300.0), (860.0, 300.0)]
+    d.push(commands.move_nodes(d.document, MAIN, dict(zip(ids, places, strict=True))))
+    frames = {}
+    for title, rect in {
+        "around both": (280.0, -60.0, 500.0, 200.0),
+        "what moves": (840.0, -60.0, 240.0, 200.0),
+        "next row": (-20.0, 240.0, 1200.0, 200.0),
+    }.items():
+        d.push(commands.add_frame(d.document, MAIN, rect, title=title))
+        frames[title] = next(i for i, f in d.document.main.frames.items() if f.title == title)
+    mend(d)
+    nodes = d.document.main.nodes
+    dx = nodes[dense].position[0] - 560
+    assert dx > 0
+    assert nodes[relu].position == (860 + dx, 0)
+    assert [nodes[n].position for n in (below, end)] == places[4:], "the next row stays"
+    rects = {title: d.document.main.frames[i].rect for title, i in frames.items()}
+    assert rects == {
+        "around both": (280, -60, 500 + dx, 200),
+        "what moves": (840 + dx, -60, 240, 200),
+        "next row": (-20, 240, 1200, 200),
+    }
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_project_a_shortcut_of_another_size(number):
     d = Drawing()
