@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import EngineError
+
 Array = npt.NDArray[Any]
 """A NumPy array, or a CuPy array, which has the same interface."""
 
@@ -51,6 +53,34 @@ def gpu_available() -> bool:
 def to_numpy(array: Any) -> Array:
     """The array on the host, as NumPy; the array itself if it is there already."""
     return array if isinstance(array, np.ndarray) else np.asarray(array.get())
+
+
+def placed(array: Array, device: str) -> Array:
+    """The array on the "cpu" or the "gpu"; the array itself if it is there already.
+
+    Raises
+    ------
+    EngineError
+        If there is no such device, or CuPy is not installed.
+    """
+    if device == "cpu":
+        return to_numpy(array)
+    if device != "gpu":
+        raise EngineError(f"found device {device!r}; expected 'cpu' or 'gpu'.")
+    try:
+        module = cupy()
+    except ImportError as error:
+        raise EngineError(
+            "The gpu needs CuPy, which is not installed. Install the package for your version of "
+            "CUDA, cupy-cuda13x for instance."
+        ) from error
+    moved: Array = module.asarray(array)
+    return moved
+
+
+def device_of(array: Array) -> str:
+    """ "cpu" or "gpu"."""
+    return "cpu" if array_module(array) is np else "gpu"
 
 
 def strided(array: Array, shape: Sequence[int], strides: Sequence[int]) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array, array_module, to_numpy
+from engine.backend import Array, array_module, placed, to_numpy
 from engine.errors import DTypeError, EngineError, ShapeError
 from engine.function import (
     Call,
@@ -210,6 +210,10 @@ class Tensor(Value):
         if value.spec != self.spec:
             raise ShapeError(f"assign found {value.spec}; expected {self.spec}.")
         self.data[...] = value.data
+
+    def to(self, device: str) -> Tensor:
+        """A tensor with this one's numbers on the "cpu" or the "gpu", without its history."""
+        return Tensor(placed(self.data, device), self.requires_grad)
 
     def numpy(self) -> Array:
         """The array on the host."""

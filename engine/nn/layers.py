@@ -7,17 +7,27 @@ convolutions, zeros for offsets.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from engine import ops
+from engine.errors import EngineError
 from engine.nn.module import Module, new_buffer, new_parameter
 from engine.tensor import Tensor
 
-Pair = int | tuple[int, int]
+Sizes = int | tuple[int, ...]
+"""One number for every spatial axis, or one each."""
 
 
-def _pair(value: Pair) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
+def _sizes(value: Sizes, num_axes: int) -> tuple[int, ...]:
+    return (value,) * num_axes if isinstance(value, int) else value
+
+
+def _check_groups(what: str, in_channels: int, out_channels: int, groups: int) -> None:
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise EngineError(
+            f"{what} found groups={groups} for {in_channels} input and {out_channels} output "
+            "channels; expected a number that divides both."
+        )
 
 
 class Linear(Module):
@@ -37,29 +47,33 @@ class Linear(Module):
         return f"{features}, {units}"
 
 
-class Conv2d(Module):
-    """Two-dimensional convolution of (N, C, H, W)."""
+class _Conv(Module):
+    """Convolution of (N, C, spatial...)."""
+
+    num_axes: ClassVar[int]
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Pair,
-        stride: Pair = 1,
-        padding: Pair = 0,
-        dilation: Pair = 1,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        size = _pair(kernel_size)
+        size = _sizes(kernel_size, self.num_axes)
+        _check_groups(type(self).__name__, in_channels, out_channels, groups)
         self.weight = new_parameter("he_normal", out_channels, in_channels // groups, *size)
         self.bias: Tensor | None = new_parameter("zeros", out_channels) if bias else None
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.groups = groups
 
     def forward(self, x: Any) -> Any:
-        return ops.conv2d(
+        call = (ops.conv1d, ops.conv2d, ops.conv3d)[self.num_axes - 1]
+        return call(
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
@@ -68,29 +82,77 @@ class Conv2d(Module):
         return f"{channels * self.groups}, {filters}, kernel_size={tuple(size)}"
 
 
-class ConvTranspose2d(Module):
-    """Transposed convolution of (N, C, H, W)."""
+class Conv1d(_Conv):
+    """Convolution of (N, C, L)."""
+
+    num_axes = 1
+
+
+class Conv2d(_Conv):
+    """Convolution of (N, C, H, W)."""
+
+    num_axes = 2
+
+
+class Conv3d(_Conv):
+    """Convolution of (N, C, D, H, W)."""
+
+    num_axes = 3
+
+
+class _ConvTranspose(Module):
+    """Transposed convolution of (N, C, spatial...)."""
+
+    num_axes: ClassVar[int]
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Pair,
-        stride: Pair = 1,
-        padding: Pair = 0,
-        output_padding: Pair = 0,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        output_padding: Sizes = 0,
+        groups: int = 1,
         bias: bool = True,
+        dilation: Sizes = 1,
     ) -> None:
         super().__init__()
-        size = _pair(kernel_size)
-        self.weight = new_parameter("he_normal", in_channels, out_channels, *size)
+        size = _sizes(kernel_size, self.num_axes)
+        _check_groups(type(self).__name__, in_channels, out_channels, groups)
+        self.weight = new_parameter("he_normal", in_channels, out_channels // groups, *size)
         self.bias: Tensor | None = new_parameter("zeros", out_channels) if bias else None
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
+        self.dilation, self.groups = dilation, groups
 
     def forward(self, x: Any) -> Any:
-        return ops.conv_transpose2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding
-        )
+        call = (ops.conv_transpose1d, ops.conv_transpose2d, ops.conv_transpose3d)[self.num_axes - 1]
+        return call(
+            x, self.weight, self.bias, self.stride, self.padding, self.output_padding,
+            self.dilation, self.groups,
+        )  # fmt: skip
+
+    def describe(self) -> str:
+        channels, filters, *size = self.weight.shape
+        return f"{channels}, {filters * self.groups}, kernel_size={tuple(size)}"
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """Transposed convolution of (N, C, L)."""
+
+    num_axes = 1
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """Transposed convolution of (N, C, H, W)."""
+
+    num_axes = 2
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """Transposed convolution of (N, C, D, H, W)."""
+
+    num_axes = 3
 
 
 class BatchNorm(Module):
@@ -147,6 +209,40 @@ class GroupNorm(Module):
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
+class InstanceNorm(Module):
+    """Normalisation of each channel of each sample, without weights."""
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Any) -> Any:
+        return ops.instance_norm(x, epsilon=self.eps)
+
+
+class RMSNorm(Module):
+    """The last axis divided by its root mean square, then scaled."""
+
+    def __init__(self, normalized_shape: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = new_parameter("ones", normalized_shape)
+        self.eps = eps
+
+    def forward(self, x: Any) -> Any:
+        return ops.rms_norm(x, self.weight, self.eps)
+
+
+class PReLU(Module):
+    """x where positive, else x times a slope that is learnt: one, or one a channel."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        super().__init__()
+        self.weight = new_parameter("constant", num_parameters, value=init)
+
+    def forward(self, x: Any) -> Any:
+        return ops.prelu(x, self.weight)
+
+
 class Embedding(Module):
     """A row of a table for each whole number: (...) to (..., embedding_dim)."""
 
@@ -161,38 +257,6 @@ class Embedding(Module):
 
     def forward(self, ids: Any) -> Any:
         return ops.embedding(ids, self.weight, self.padding_idx)
-
-
-class LSTM(Module):
-    """One layer of long short-term memory, batch first, with one bias a gate.
-
-    Returns the sequence (N, T, H) and the last (h, c), each (N, H).
-    """
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.weight_ih = new_parameter("glorot_uniform", 4 * hidden_size, input_size)
-        self.weight_hh = new_parameter("orthogonal", 4 * hidden_size, hidden_size)
-        self.bias = new_parameter("zeros", 4 * hidden_size)
-
-    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> Any:
-        h, c = state if state is not None else (None, None)
-        y, h, c = ops.lstm(x, self.weight_ih, self.weight_hh, self.bias, h, c)
-        return y, (h, c)
-
-
-class GRU(Module):
-    """One gated recurrent layer, batch first: the sequence (N, T, H) and the last state (N, H)."""
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.weight_ih = new_parameter("glorot_uniform", 3 * hidden_size, input_size)
-        self.weight_hh = new_parameter("orthogonal", 3 * hidden_size, hidden_size)
-        self.bias_ih = new_parameter("zeros", 3 * hidden_size)
-        self.bias_hh = new_parameter("zeros", 3 * hidden_size)
-
-    def forward(self, x: Any, state: Any = None) -> Any:
-        return ops.gru(x, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, state)
 
 
 class MultiheadAttention(Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, device_of, placed
 from engine.errors import EngineError, ShapeError
 from engine.init import draw
 from engine.random import next_key
@@ -84,6 +84,12 @@ class Module(ABC):
         """Inference mode; returns the module."""
         return self.train(False)
 
+    def to(self, device: str) -> Module:
+        """Move all parameters and buffers to the "cpu" or the "gpu"; returns the module."""
+        for _, value in self.named_tensors():
+            value.data, value.grad = placed(value.data, device), None
+        return self
+
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():
@@ -115,7 +121,7 @@ class Module(ABC):
                     f"state_dict found '{name}' {np.shape(arrays[name])}; expected {tensor.shape}."
                 )
         for name, tensor in own.items():
-            tensor.data[...] = arrays[name]
+            tensor.data[...] = placed(np.asarray(arrays[name]), device_of(tensor.data))
 
     def __repr__(self) -> str:
         inside = "".join(

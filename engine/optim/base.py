@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array, array_module
+from engine.backend import Array, array_module, device_of, placed, to_numpy
 from engine.errors import EngineError
 from engine.tensor import Tensor
 
@@ -76,7 +76,9 @@ class Optimizer(ABC):
         found = self._slots.get(i)
         if found is None or found[2] is not data:  # new, or given another array meanwhile
             xp = array_module(data)
-            arrays = self.new_state(data) if found is None else found[0]
+            device = device_of(data)
+            kept = self.new_state(data) if found is None else found[0]
+            arrays = {name: placed(array, device) for name, array in kept.items()}
             arrays[""] = xp.empty_like(data)
             room = xp.empty((2, *data.shape), data.dtype)
             found = (arrays, self.prepare(data, arrays[""], arrays, room), data)
@@ -91,7 +93,7 @@ class Optimizer(ABC):
     def state_dict(self) -> dict[str, Any]:
         """Copies of everything needed to go on."""
         arrays = {
-            f"{i}.{name}": array.copy()
+            f"{i}.{name}": np.array(to_numpy(array))
             for i, (state, *_) in self._slots.items()
             for name, array in state.items()
             if name
@@ -123,6 +125,6 @@ class Optimizer(ABC):
                 )
             places.append((own, array))
         for own, array in places:
-            own[...] = array
+            own[...] = placed(array, device_of(own))
         self.num_steps = int(state["num_steps"])
         self.learning_rate = float(state["learning_rate"])

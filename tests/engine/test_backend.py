@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 import engine
 from engine import backend, nn, ops, optim
+from engine.errors import EngineError
 from tests.engine import cupy_double
 from tests.engine.op_cases import CASES, operands, parts
 
@@ -88,8 +91,7 @@ def _train(make, module):
     engine.manual_seed(1)
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm(3), nn.ReLU(), nn.Flatten())
     model = nn.Sequential(model, nn.Linear(3 * 16, 2))
-    for _, value in model.named_tensors():
-        value.data = module.asarray(value.data)
+    model.to("cpu" if module is np else "gpu")
     optimizer = make(model.parameters())
     rng = np.random.default_rng(0)
     x = module.asarray(rng.normal(size=(4, 1, 6, 6)).astype(np.float32))
@@ -116,6 +118,48 @@ def test_training_on_a_device_equals_the_host(device, name):
     expected = _train(OPTIMIZERS[name], np)
     for key, value in _train(OPTIMIZERS[name], device).items():
         np.testing.assert_allclose(value, expected[key], rtol=1e-3, atol=1e-3, err_msg=key)
+
+
+def _half_way(double):
+    """A model after a step on the host, and its optimiser."""
+    engine.manual_seed(1)
+    model = nn.Linear(3, 2)
+    return model, optim.Adam(0.1, parameters=model.parameters())
+
+
+def _step(model, optimizer, device):
+    optimizer.zero_grad()
+    x = engine.tensor(np.arange(6, dtype=np.float32).reshape(2, 3)).to(device)
+    ops.square(model(x)).mean().backward()
+    optimizer.step()
+
+
+def test_a_model_moves_to_the_device_and_back_in_the_middle_of_training(double):
+    stays, optimizer = _half_way(double)
+    moves, other = _half_way(double)
+    for device in ("cpu", "gpu", "gpu", "cpu"):
+        _step(stays, optimizer, "cpu")
+        moves.to(device)
+        assert backend.device_of(moves.weight.data) == device
+        _step(moves, other, device)
+    for key, value in moves.state_dict().items():
+        np.testing.assert_allclose(value, stays.state_dict()[key], rtol=1e-6, err_msg=key)
+    saved = other.state_dict()
+    assert {type(a) for a in saved["arrays"].values()} == {np.ndarray}
+    moves.to("gpu").load_state_dict(stays.state_dict())
+    other.load_state_dict(optimizer.state_dict())
+    _step(stays, optimizer, "cpu")
+    _step(moves, other, "gpu")
+    np.testing.assert_allclose(moves.weight.numpy(), stays.weight.numpy(), rtol=1e-6)
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch):
+    x = engine.tensor([1.0])
+    with pytest.raises(EngineError, match="'tpu'; expected 'cpu' or 'gpu'"):
+        x.to("tpu")
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(EngineError, match="needs CuPy"):
+        x.to("gpu")
 
 
 def test_the_double_refuses_what_cupy_refuses(double):
