@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from graphstudio.services import runs
 from graphstudio.services.projects import ProjectError
 from graphstudio.training import files
 from graphstudio.training.files import RunInfo, write_run
+
+NOBODY = 65534
 
 
 def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path) -> None:
@@ -30,13 +34,32 @@ def test_a_project_never_saved_has_its_runs_in_the_users_state(own_folders: Path
     assert [run.path for run in runs.list_runs(None)] == [made]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_runs_of_a_read_only_folder_go_to_the_users_data(tmp_path: Path, own_folders: Path) -> None:
-    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+@contextlib.contextmanager
+def as_a_user() -> Iterator[None]:
+    """Root may write anywhere, so for a while it is a user who owns nothing."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
     try:
-        assert runs.new_run(tmp_path / "net.gsproj").is_relative_to(own_folders)
+        yield
     finally:
-        tmp_path.chmod(stat.S_IRWXU)
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permissions there")
+def test_runs_of_a_read_only_folder_go_to_the_users_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as shared:  # those of pytest are closed to other users
+        folder, data = Path(shared, "project"), Path(shared, "data")
+        for path, mode in ((folder, 0o555), (data, 0o777), (Path(shared), 0o755)):
+            path.mkdir(exist_ok=True)
+            path.chmod(mode)
+        monkeypatch.setenv("XDG_DATA_HOME", str(data))
+        with as_a_user():
+            assert not os.access(folder, os.W_OK, effective_ids=True)
+            made = runs.new_run(folder / "net.gsproj")
+        assert made.is_relative_to(data)
+        assert list(folder.iterdir()) == []
 
 
 def test_runs_go_to_the_users_data_where_no_folder_can_be_made(
