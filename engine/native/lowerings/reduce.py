@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from llvmlite import ir
 
-from engine.native.emit import Function, Val, const, f32
+from engine.native.emit import F32, Function, Val, const, f32
 from engine.native.loops import walk
 from engine.native.lowerings import lowering
-from engine.native.lowerings.rows import along
-from engine.native.writer import Use, Writer, element_strides, whole
+from engine.native.lowerings.rows import across, along
+from engine.native.products import load_columns, store_columns
+from engine.native.writer import GRAIN, SMALL, Use, Writer, element_strides, whole
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -149,6 +151,9 @@ def rows_and_columns(x: Any, axes: Sequence[int]) -> tuple[int, int] | None:
 
 def sum_rows(w: Writer, x: Any, out: Any, rows: int, columns: int) -> None:
     """``out[c] = sum over rows of x[r, c]``; few rows at a time keep the error small."""
+    if columns == 1:
+        sum_all(w, x, out, rows)
+        return
     parts = w.scratch(w.max_threads * columns)
 
     def partial(f: Function, thread: Val, count: Val, px: Val, pp: Val) -> None:
@@ -165,6 +170,64 @@ def sum_rows(w: Writer, x: Any, out: Any, rows: int, columns: int) -> None:
     combine(w, parts, out, columns)
 
 
+def sum_all(w: Writer, x: Any, out: Any, size: int) -> None:
+    """``out = sum of x``, packed in memory: registers over short stretches, those in float64."""
+    parts = w.scratch(2 * w.max_threads).view(np.float64)
+    lanes, together = w.lanes, 4
+    step = lanes * together
+    block = 16 * step
+    small = size < SMALL
+    double = ir.DoubleType()
+
+    def partial(f: Function, thread: Val, count: Val, pp: Val, px: Val) -> None:
+        b = f.b
+
+        def stretch(first: Val, last: Val, total: Val) -> Val:
+            zero = f.splat(f32(0.0), lanes)
+            with f.loop(first, last, step, carry=[zero] * together) as i:
+                i.next = [
+                    b.fadd(a, f.load(f.at(px, (i.index, 1), (n * lanes, 1)), lanes))
+                    for n, a in enumerate(i.carried)
+                ]
+            a, c, d, e = i.result
+            found = across(f, b.fadd(b.fadd(a, c), b.fadd(d, e)), b.fadd)
+            return b.fadd(total, b.fpext(found, double))
+
+        def run(first: Val, last: Val) -> None:
+            length = b.sub(last, first)
+            middle = b.add(first, b.sub(length, b.srem(length, const(step))))
+            begin = [ir.Constant(double, 0.0)]
+            with f.loop(first, middle, block, carry=begin, may_be_empty=True) as i:
+                over = b.add(i.index, const(block))
+                end = b.select(b.icmp_signed(">", over, middle), middle, over)
+                i.next = [stretch(i.index, end, i.carried[0])]
+            with f.loop(middle, last, carry=i.result, may_be_empty=True) as k:
+                value = b.load(f.at(px, (k.index, 1)))
+                k.next = [b.fadd(k.carried[0], b.fpext(value, double))]
+            b.store(k.result[0], f.at(pp, (thread, 1)))
+
+        if small:
+            with whole(thread, f):
+                run(const(0), const(size))
+        else:
+            run(*f.share(size, thread, count, GRAIN))
+
+    split = "one thread" if small else None
+    uses = [Use(parts, True, split), Use(x, False, split)]
+    w.kernel(("sum-all", size), [parts, x], partial, uses)
+
+    def join(f: Function, thread: Val, count: Val, po: Val, pp: Val) -> None:
+        b = f.b
+        with whole(thread, f):
+            many = const(1) if small else count
+            with f.loop(0, many, carry=[ir.Constant(double, 0.0)]) as t:
+                t.next = [b.fadd(t.carried[0], b.load(f.at(pp, (t.index, 1))))]
+            b.store(b.fptrunc(t.result[0], F32), po)
+
+    uses = [Use(out, True, "one thread"), Use(parts, False, split)]
+    w.kernel(("sum-of-parts", small), [out, parts], join, uses)
+
+
 def add_rows(f: Function, x: Val, out: Val, first: Val, last: Val, columns: int) -> None:
     """``out[:columns] = sum of rows first..last``, in blocks whose sums are then added."""
     b = f.b
@@ -174,43 +237,38 @@ def add_rows(f: Function, x: Val, out: Val, first: Val, last: Val, columns: int)
     lanes = 16
     full = columns // lanes * lanes
 
-    def column_sums(column: Val, width: int) -> None:
+    def column_sums(column: Val, valid: int) -> None:
         # One register of columns at a time, so that the rows stream by.
         with f.loop(first, last, block, may_be_empty=True) as chunk:
             over = b.add(chunk.index, const(block))
             end = b.select(b.icmp_signed(">", over, last), last, over)
-            if width == 1:
-                with f.loop(chunk.index, end, carry=[f32(0.0)]) as r:
-                    value = b.load(f.at(x, (r.index, columns), (column, 1)))
-                    r.next = [b.fadd(r.carried[0], value)]
-                place = f.at(out, (column, 1))
-                b.store(b.fadd(b.load(place), r.result[0]), place)
-            else:
-                start = f.splat(f32(0.0), width)
-                with f.loop(chunk.index, end, carry=[start]) as r:
-                    value = f.load_vector(f.at(x, (r.index, columns), (column, 1)), width)
-                    r.next = [b.fadd(r.carried[0], value)]
-                place = f.at(out, (column, 1))
-                f.store_vector(b.fadd(f.load_vector(place, width), r.result[0]), place)
+            with f.loop(chunk.index, end, carry=[f.splat(f32(0.0), lanes)]) as r:
+                spot = f.at(x, (r.index, columns), (column, 1))
+                r.next = [b.fadd(r.carried[0], load_columns(f, spot, lanes, valid))]
+            place = f.at(out, (column, 1))
+            total = b.fadd(load_columns(f, place, lanes, valid), r.result[0])
+            store_columns(f, total, place, lanes, valid)
 
     if full:
         with f.loop(0, full, lanes) as c:
             column_sums(c.index, lanes)
     if full < columns:
-        with f.loop(full, columns) as c:
-            column_sums(c.index, 1)
+        column_sums(const(full), columns - full)
 
 
 def combine(w: Writer, parts: Any, out: Any, columns: int) -> None:
     """``out[c] = sum over threads of parts[t, c]``."""
 
     def write(f: Function, thread: Val, count: Val, pp: Val, po: Val) -> None:
-        b = f.b
-        with whole(thread, f), f.loop(0, columns) as c:
-            with f.loop(0, count, carry=[f32(0.0)]) as t:
-                value = b.load(f.at(pp, (t.index, columns), (c.index, 1)))
-                t.next = [b.fadd(t.carried[0], value)]
-            b.store(t.result[0], f.at(po, (c.index, 1)))
+        def join(c: Val | int, width: int) -> None:
+            nothing = f32(0.0) if width == 1 else f.splat(f32(0.0), width)
+            with f.loop(0, count, carry=[nothing]) as t:
+                value = f.load(f.at(pp, (t.index, columns), (c, 1)), width)
+                t.next = [f.b.fadd(t.carried[0], value)]
+            f.store(t.result[0], f.at(po, (c, 1)), width)
+
+        with whole(thread, f):
+            f.each(columns, w.lanes, join)
 
     w.kernel(
         ("combine", columns),

@@ -100,3 +100,23 @@ def test_the_place_of_the_greatest(axis):
     rows = np.random.default_rng(0).integers(0, 4, (5, 6, 7)).astype(np.float32)
     rows[0, 1, 2] = rows[3, 3, 3] = np.nan
     np.testing.assert_array_equal(plan.forward({"x": rows})["y"], rows.argmax(axis))
+
+
+@pytest.mark.parametrize("columns", [1, 3, 16, 21])
+def test_sums_of_many_rows(verify, columns):
+    def make(b, x):
+        return b.call("multiply", x, b.call("mean", x, axis=0, keepdims=True))
+
+    verify(make, (700, columns))
+
+
+@pytest.mark.parametrize("size", [1, 63, 5000, 1_000_003])
+def test_the_sum_of_everything_keeps_its_digits(size):
+    b = PlanBuilder()
+    x = b.input("x", ("N", 1))
+    b.output("y", b.call("sum", x))
+    plan = b.build(seed=0, num_threads=2)
+    plan.prepare(size, ("forward",))
+    rows = np.random.default_rng(0).uniform(0.0, 1.0, (size, 1)).astype(np.float32)
+    expected = rows.sum(dtype=np.float64)
+    np.testing.assert_allclose(plan.forward({"x": rows})["y"], expected, rtol=2e-7)
