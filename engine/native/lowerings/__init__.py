@@ -47,7 +47,6 @@ def table() -> dict[str, Lowering]:
         lines,
         loss,
         lstm,
-        lstm_masked,
         matmul,
         noise,
         norm,

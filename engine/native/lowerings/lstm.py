@@ -1,7 +1,4 @@
-"""The LSTM's recurrence: each thread carries its own samples through all time steps.
-
-No thread waits for another, and the recurrent weights stay in each core's cache.
-"""
+"""The LSTM's recurrence: each thread carries its own samples through all time steps."""
 
 from __future__ import annotations
 
@@ -9,12 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.native import mathfn
-from engine.native.emit import Axis, Function, Val, const, f32
+from engine.native.emit import Function, Val, f32
 from engine.native.lowerings import lowering
-from engine.native.lowerings.matmul import panels, product
-from engine.native.lowerings.rows import packed, row_major
-from engine.native.products import product_rows, tile_for
-from engine.native.writer import GRAIN, Use, Writer
+from engine.native.lowerings.matmul import product
+from engine.native.lowerings.recurrence import (
+    add_line,
+    backwards,
+    clear,
+    each_sample,
+    fits,
+    forwards,
+    given,
+    through_sigmoid,
+    through_tanh,
+    turn_for,
+)
+from engine.native.lowerings.rows import row_major
+from engine.native.writer import Writer, element_strides, touching
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -22,61 +30,57 @@ if TYPE_CHECKING:
 
 @lowering("lstm")
 def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
-    """Gates, cell and hidden state of every step; the gates' input part is at hand."""
+    """Gates, cell and hidden state of every step; a sample that has ended keeps its states."""
     step = steps[0]
-    gates, weight, h0, c0, _ = step.inputs
-    sequence, hs, cs, acts = step.outputs
-    if step.attrs["masked"] or not packed(gates, weight, h0, c0, sequence, hs, cs, acts):
+    gates, weight, h0, c0, lengths = step.inputs
+    if not fits(step.outputs, step.inputs[:4], lengths):
         return 0
+    gates, h0, c0 = (row_major(w, v) for v in (gates, h0, c0))
     n, length, width = gates.shape
     size = width // 4
-    tile = tile_for(w.cpu, -(-n // w.max_threads), width)
-    turned = panels(w, weight.T, tile.vectors * w.lanes)
-    reverse = bool(step.attrs["reverse"])
-
-    # The step's own states and products: rows of the whole sequence lie so far apart that they
-    # fall into the same few places of a cache, and a tile reads and writes many at once.
-    spread, wide = size + GRAIN, width + GRAIN
-    room = w.scratch(n * (2 * spread + wide))
+    turn, weight = turn_for(w, weight.T, n)
+    reverse, masked = bool(step.attrs["reverse"]), bool(step.attrs["masked"])
+    room = w.scratch(n * (2 * turn.factor + turn.result))
 
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
-        pg, pw, ph0, pc0, py, ph, pc, pa, hidden = pointers
-        cell = f.at(hidden, (n, spread))
-        sums = f.at(cell, (n, spread))
-        first, last = f.share(n, thread, count, tile.rows)
-        with f.loop(first, last, may_be_empty=True) as r:
+        py, ph, pc, pa, hidden, pg, pw, ph0, pc0, pl = pointers
+        cell = f.at(hidden, (n, turn.factor))
+        sums = f.at(cell, (n, turn.factor))
+        mine = turn.share(f, thread, count)
+        with f.loop(*mine, may_be_empty=True) as r:
             for source, target in ((ph0, hidden), (pc0, cell)):
                 line = f.at(source, (r.index, size))
-                f.copy(f.at(target, (r.index, spread)), line, size, w.lanes)
+                f.copy(f.at(target, (r.index, turn.factor)), line, size, w.lanes)
 
-        with f.loop(0, length) as turn:
-            t = f.b.sub(const(length - 1), turn.index) if reverse else turn.index
-            product_rows(
-                f,
-                hidden,
-                pw,
-                sums,
-                first=first,
-                last=last,
-                total=n,
-                columns=width,
-                row_stride=spread,
-                axes=[Axis(size, 1, tile.vectors * w.lanes)],
-                out_stride=wide,
-                tile=tile,
-                lanes=w.lanes,
-                panel=size,
-            )
-            with f.loop(first, last, may_be_empty=True) as r:
-                whole = (r.index, length * width), (t, width)
-                row = f.at(sums, (r.index, wide)), f.at(pg, *whole), f.at(pa, *whole)
-                own = [f.at(p, (r.index, spread)) for p in (hidden, cell)]
-                outs = [f.at(p, (r.index, length * size), (t, size)) for p in (ph, pc, py)]
+        def one(t: Val) -> None:
+            turn.multiply(f, hidden, pw, sums, mine)
+
+            def places(r: Val) -> tuple[list[Val], list[Val], Val]:
+                state = (r, length * size), (t, size)
+                own = [f.at(p, (r, turn.factor)) for p in (hidden, cell)]
+                acts = f.at(pa, (r, length * width), (t, width))
+                return own, [f.at(p, *state) for p in (ph, pc, py)], acts
+
+            def alive(r: Val) -> None:
+                own, outs, acts = places(r)
+                given_ = f.at(pg, (r, length * width), (t, width))
+                row = f.at(sums, (r, turn.result)), given_, acts
                 f.each(size, w.lanes, lambda k, lanes: _cell(f, row, own, outs, size, k, lanes))
 
-    arrays = [gates, turned, h0, c0, sequence, hs, cs, acts, room]
-    uses = [Use(a, i > 3, None) for i, a in enumerate(arrays)]
-    w.kernel(("lstm", gates.shape, tile, reverse), arrays, write, uses)
+            def ended(r: Val) -> None:
+                own, outs, acts = places(r)
+                for source, target in zip(own, outs[:2], strict=True):
+                    f.copy(target, source, size, w.lanes)
+                clear(f, w.lanes, (outs[2], size), (acts, width))
+
+            live = (pl, element_strides(lengths)[0]) if masked else None
+            each_sample(f, *mine, live, t, alive, ended)
+
+        forwards(f, length, reverse, one)
+
+    written, read = [*step.outputs, room], [gates, weight, h0, c0, lengths]
+    key = ("lstm", gates.shape, turn, reverse, masked, element_strides(lengths))
+    w.kernel(key, [*written, *read], write, touching(written, read))
     return 1
 
 
@@ -108,106 +112,90 @@ def _cell(
     for value, spot in zip((i, forget, g, o), spots, strict=True):
         f.store(value, spot, lanes)
     all_hidden, all_cells, sequence = (f.at(p, (k, 1)) for p in outs)
-    for value, spots in ((h, (hidden, all_hidden, sequence)), (c, (cell, all_cells))):
-        for spot in spots:
-            f.store(value, spot, lanes)
+    for place in (hidden, all_hidden, sequence):
+        f.store(h, place, lanes)
+    for place in (cell, all_cells):
+        f.store(c, place, lanes)
 
 
 @lowering("lstm_gradient")
 def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
-    """Back through the steps, then one product for the recurrent weights."""
+    """Back through the steps, then one product for the recurrent weights.
+
+    What reaches the state of an ended sample passes straight on.
+    """
     step = steps[0]
-    weight, h0, c0, _, hs, cs, acts, gy, gh, gc = step.inputs
+    weight, h0, c0, lengths, hs, cs, acts = step.inputs[:7]
     dgates, dweight, dh, dc = step.outputs
-    if step.attrs["masked"] or not packed(weight, h0, c0, hs, cs, acts, dgates, dweight, dh, dc):
+    if not fits(step.outputs, [weight, h0, c0, hs, cs, acts, *step.inputs[7:]], lengths):
         return 0
+    incoming = given(w, step.inputs[7:], hs.shape)
+    if incoming is None:
+        return 0
+    h0, c0, hs, cs, acts = (row_major(w, v) for v in (h0, c0, hs, cs, acts))
     n, length, width = acts.shape
     size = width // 4
-    tile = tile_for(w.cpu, -(-n // w.max_threads), size)
-    cut = panels(w, weight, tile.vectors * w.lanes)
-    reverse = bool(step.attrs["reverse"])
+    turn, weight = turn_for(w, weight, n)
+    reverse, masked = bool(step.attrs["reverse"]), bool(step.attrs["masked"])
     before = w.scratch(n * length * size).reshape(n, length, size)
-    spread = width + GRAIN  # the step's own gradients of the gates, as the states in the forward
-    step_gates = w.scratch(n * spread)
-    # A gradient that nothing gives stands there as one zero, to be broadcast.
-    incoming = [gy, gh, gc]
-    present = [v.shape == hs.shape for v in incoming]
-    if any(not there and v.any() for there, v in zip(present, incoming, strict=True)):
-        return 0
-    incoming = [row_major(w, v) if there else v for there, v in zip(present, incoming, strict=True)]
-    passed = [v for there, v in zip(present, incoming, strict=True) if there]
+    room = w.scratch(n * turn.factor)
+    far = length * size
 
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
-        pw, ph0, pc0, ph, pc, pa, pz, pdh, pdc, pb, ps, *rest = pointers
+        pz, pdh, pdc, pb, own, pw, ph0, pc0, ph, pc, pa, pl, *rest = pointers
         further = iter(rest)
-        grads = [next(further) if there else None for there in present]
-        first, last = f.share(n, thread, count, tile.rows)
-        with f.loop(first, last, may_be_empty=True) as r:
-            for p in (pdh, pdc):
-                f.fill(f.at(p, (r.index, size)), size, w.lanes)
+        gy, gh, gc = (None if v is None else next(further) for v in incoming)
+        mine = turn.share(f, thread, count)
+        with f.loop(*mine, may_be_empty=True) as r:
+            clear(f, w.lanes, *((f.at(p, (r.index, size)), size) for p in (pdh, pdc)))
 
-        def place(number: Val) -> Val:
-            return f.b.sub(const(length - 1), number) if reverse else number
+        def one(t: Val, earlier: Val | None) -> None:
+            starts = (ph0, pc0) if earlier is None else [f.at(p, (earlier, size)) for p in (ph, pc)]
+            stride = size if earlier is None else far
 
-        def one(t: Val, h: Val, c: Val, stride: int) -> None:
-            with f.loop(first, last, may_be_empty=True) as r:
-                state = (r.index, length * size), (t, size)
+            def alive(r: Val) -> None:
+                state, wide = ((r, far), (t, size)), ((r, length * width), (t, width))
 
                 def cell(k: Val | int, lanes: int) -> None:
                     spot = (k, 1)
-                    acting = f.at(pa, (r.index, length * width), (t, width), spot)
-                    through = [
-                        f.at(pz, (r.index, length * width), (t, width), spot),
-                        f.at(ps, (r.index, spread), spot),
-                    ]
-                    f.store(
-                        f.load(f.at(h, (r.index, stride), spot), lanes),
-                        f.at(pb, *state, spot),
-                        lanes,
-                    )
-                    _back(
-                        f,
-                        acting,
-                        through,
-                        [None if p is None else f.at(p, *state, spot) for p in grads],
-                        f.at(pc, *state, spot),
-                        f.at(c, (r.index, stride), spot),
-                        f.at(pdh, (r.index, size), spot),
-                        f.at(pdc, (r.index, size), spot),
-                        size,
-                        lanes,
-                    )
+                    h_old, c_old = (f.load(f.at(p, (r, stride), spot), lanes) for p in starts)
+                    f.store(h_old, f.at(pb, *state, spot), lanes)
+                    sums = [f.load(f.at(p, (r, size), spot), lanes) for p in (pdh, pdc)]
+                    for number, p in ((0, gy), (0, gh), (1, gc)):
+                        if p is not None:
+                            extra = f.load(f.at(p, *state, spot), lanes)
+                            sums[number] = f.b.fadd(sums[number], extra)
+                    acting = f.at(pa, *wide, spot)
+                    through = f.at(pz, *wide, spot), f.at(own, (r, turn.factor), spot)
+                    c = f.load(f.at(pc, *state, spot), lanes)
+                    passed = _back(f, acting, through, c, c_old, sums[0], sums[1], size, lanes)
+                    f.store(passed, f.at(pdc, (r, size), spot), lanes)
 
                 f.each(size, w.lanes, cell)
-            product_rows(
-                f,
-                ps,
-                pw,
-                pdh,
-                first=first,
-                last=last,
-                total=n,
-                columns=size,
-                row_stride=spread,
-                axes=[Axis(width, 1, tile.vectors * w.lanes)],
-                out_stride=size,
-                tile=tile,
-                lanes=w.lanes,
-                panel=width,
-            )
+                if masked:
+                    clear(f, w.lanes, (f.at(pdh, (r, size)), size))
 
-        if length > 1:
-            with f.loop(1, length) as turn:
-                number = f.b.sub(const(length), turn.index)
-                earlier = place(f.b.sub(number, const(1)))
-                h, c = (f.at(p, (earlier, size)) for p in (ph, pc))
-                one(place(number), h, c, length * size)
-        one(place(const(0)), ph0, pc0, size)
+            def ended(r: Val) -> None:
+                state = (r, far), (t, size)
+                f.copy(f.at(pb, *state), f.at(starts[0], (r, stride)), size, w.lanes)
+                for total, p in ((pdh, gh), (pdc, gc)):
+                    if p is not None:
+                        add_line(f, f.at(total, (r, size)), f.at(p, *state), size, w.lanes)
+                gates = f.at(pz, (r, length * width), (t, width)), f.at(own, (r, turn.factor))
+                clear(f, w.lanes, *((line, width) for line in gates))
 
-    arrays = [cut, h0, c0, hs, cs, acts, dgates, dh, dc, before, step_gates, *passed]
-    uses = [Use(a, 6 <= i <= 10, None) for i, a in enumerate(arrays)]
-    key = ("lstm-gradient", acts.shape, tile, reverse, tuple(present))
-    w.kernel(key, arrays, write, uses)
+            live = (pl, element_strides(lengths)[0]) if masked else None
+            each_sample(f, *mine, live, t, alive, ended)
+            # With masks the sums start from what ended samples pass on.
+            turn.multiply(f, own, pw, pdh, mine, out_stride=size, accumulate=masked)
+
+        backwards(f, length, reverse, one)
+
+    written = [dgates, dh, dc, before, room]
+    read = [weight, h0, c0, hs, cs, acts, lengths, *(v for v in incoming if v is not None)]
+    present = tuple(v is not None for v in incoming)
+    key = ("lstm-gradient", acts.shape, turn, reverse, masked, present, element_strides(lengths))
+    w.kernel(key, [*written, *read], write, touching(written, read))
     product(w, dgates.reshape(-1, width).T, before.reshape(-1, size), dweight)
     return 1
 
@@ -215,38 +203,27 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
 def _back(
     f: Function,
     acting: Val,
-    through: list[Val],
-    grads: list[Val | None],
-    cell: Val,
-    old: Val,
+    through: Sequence[Val],
+    c: Val,
+    c_old: Val,
     dh: Val,
     dc: Val,
     size: int,
     lanes: int,
-) -> None:
-    """One element's gates: ``dh`` and ``dc`` come in, the gates' gradients and ``dc`` go out."""
+) -> Val:
+    """The gates' gradients of one element are stored; what goes to the cell before."""
     b = f.b
     i, forget, g, o = (f.load(f.at(acting, (gate * size, 1)), lanes) for gate in range(4))
-    gy, gh, gc = (None if p is None else f.load(p, lanes) for p in grads)
-    hidden, state = f.load(dh, lanes), f.load(dc, lanes)
-    for extra in (gy, gh):
-        hidden = hidden if extra is None else b.fadd(hidden, extra)
-    state = state if gc is None else b.fadd(state, gc)
-    one = f32(1.0)
-    t = mathfn.tanh(f, f.load(cell, lanes))
-    slope = b.fsub(one, b.fmul(t, t))
-    state = b.fadd(state, b.fmul(b.fmul(slope, o), hidden))
-
-    def gate(value: Val, y: Val) -> Val:
-        return b.fmul(value, b.fsub(y, b.fmul(y, y)))
-
+    t = mathfn.tanh(f, c)
+    slope = b.fsub(f32(1.0), b.fmul(t, t))
+    dc = b.fadd(dc, b.fmul(b.fmul(slope, o), dh))
     made = (
-        gate(b.fmul(state, g), i),
-        gate(b.fmul(state, f.load(old, lanes)), forget),
-        b.fmul(b.fmul(state, i), b.fsub(one, b.fmul(g, g))),
-        gate(b.fmul(hidden, t), o),
+        through_sigmoid(f, b.fmul(dc, g), i),
+        through_sigmoid(f, b.fmul(dc, c_old), forget),
+        through_tanh(f, b.fmul(dc, i), g),
+        through_sigmoid(f, b.fmul(dh, t), o),
     )
     for number, value in enumerate(made):
         for place in through:
             f.store(value, f.at(place, (number * size, 1)), lanes)
-    f.store(b.fmul(state, forget), dc, lanes)
+    return b.fmul(dc, forget)

@@ -7,6 +7,7 @@ recurrent weights stay in each core's cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,15 +16,13 @@ from engine.native.emit import Axis, Function, Val, const, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
 from engine.native.lowerings.gather import index_at, known
+from engine.native.lowerings.matmul import panels
 from engine.native.lowerings.rows import packed, row_major
-from engine.native.products import Tile, product_rows
-from engine.native.writer import Writer
+from engine.native.products import Tile, product_rows, tile_for
+from engine.native.writer import GRAIN, Writer
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
-
-Step = Callable[[Val, "Val | None"], None]
-"""``step(t, before)``: one time step, and the one taken before it, None at the first."""
 
 
 @lowering("checked_lengths")
@@ -39,27 +38,96 @@ def lower_lengths(w: Writer, steps: Sequence[NamedStep]) -> int:
     return 1
 
 
-def forwards(f: Function, length: int, reverse: bool, step: Step) -> None:
-    """All time steps in the order in which they are taken."""
-    place = _place(f, length, reverse)
-    step(place(const(0)), None)
-    if length > 1:
-        with f.loop(1, length) as number:
-            step(place(number.index), place(f.b.sub(number.index, const(1))))
+@dataclass(frozen=True)
+class Turn:
+    """How one step's rows are multiplied by a weight, for the samples of each thread.
+
+    The rows of one step lie so far apart in a whole sequence that they fall into the same few
+    places of a cache, and a tile touches many at once. So a step keeps what it multiplies, and
+    what that gives, in memory of its own.
+    """
+
+    samples: int
+    inner: int
+    columns: int
+    tile: Tile
+    lanes: int
+
+    @property
+    def factor(self) -> int:
+        """Floats from one sample's row to the next."""
+        return self.inner + GRAIN
+
+    @property
+    def result(self) -> int:
+        """Floats from one sample's sums to the next."""
+        return self.columns + GRAIN
+
+    def share(self, f: Function, thread: Val, count: Val) -> tuple[Val, Val]:
+        """The samples of a thread: whole tiles."""
+        return f.share(self.samples, thread, count, self.tile.rows)
+
+    def multiply(
+        self,
+        f: Function,
+        rows: Val,
+        weight: Val,
+        out: Val,
+        mine: tuple[Val, Val],
+        *,
+        out_stride: int | None = None,
+        bias: Val | None = None,
+        accumulate: bool = False,
+    ) -> None:
+        """``out (+)= rows @ weight (+ bias)`` for the samples ``mine``."""
+        product_rows(
+            f,
+            rows,
+            weight,
+            out,
+            first=mine[0],
+            last=mine[1],
+            total=self.samples,
+            columns=self.columns,
+            row_stride=self.factor,
+            axes=[Axis(self.inner, 1, self.tile.vectors * self.lanes)],
+            out_stride=self.result if out_stride is None else out_stride,
+            tile=self.tile,
+            lanes=self.lanes,
+            bias=bias,
+            accumulate=accumulate,
+            panel=self.inner,
+        )
 
 
-def backwards(f: Function, length: int, reverse: bool, step: Step) -> None:
-    """All time steps from the last one taken to the first."""
-    place = _place(f, length, reverse)
+def turn_for(w: Writer, weight: Any, samples: int) -> tuple[Turn, Any]:
+    """How ``rows @ weight`` is computed step by step, and the weight as it is read."""
+    inner, columns = weight.shape
+    tile = tile_for(w.cpu, -(-samples // w.max_threads), columns)
+    turn = Turn(samples, inner, columns, tile, w.lanes)
+    return turn, panels(w, weight, tile.vectors * w.lanes)
+
+
+def forwards(f: Function, length: int, reverse: bool, step: Callable[[Val], None]) -> None:
+    """``step(t)`` for all time steps in the order in which they are taken."""
+    with f.loop(0, length) as number:
+        step(_place(f, number.index, length, reverse))
+
+
+def backwards(
+    f: Function, length: int, reverse: bool, step: Callable[[Val, Val | None], None]
+) -> None:
+    """``step(t, before)`` from the last step taken to the first, which has none before it."""
     if length > 1:
         with f.loop(1, length) as turn:
             number = f.b.sub(const(length), turn.index)
-            step(place(number), place(f.b.sub(number, const(1))))
-    step(place(const(0)), None)
+            before = _place(f, f.b.sub(number, const(1)), length, reverse)
+            step(_place(f, number, length, reverse), before)
+    step(_place(f, const(0), length, reverse), None)
 
 
-def _place(f: Function, length: int, reverse: bool) -> Callable[[Val], Val]:
-    return lambda number: f.b.sub(const(length - 1), number) if reverse else number
+def _place(f: Function, number: Val, length: int, reverse: bool) -> Val:
+    return f.b.sub(const(length - 1), number) if reverse else number
 
 
 def each_sample(
@@ -102,42 +170,6 @@ def given(w: Writer, gradients: Sequence[Any], shape: tuple[int, ...]) -> list[A
         else:
             return None
     return found
-
-
-def times_weight(
-    f: Function,
-    h: Val,
-    weight: Val,
-    out: Val,
-    *,
-    first: Val,
-    last: Val,
-    total: int,
-    inner: int,
-    columns: int,
-    row_stride: int,
-    out_stride: int,
-    tile: Tile,
-    lanes: int,
-    **start: Any,
-) -> None:
-    """``out = h @ weight`` for this thread's samples; ``start`` as of ``product_rows``."""
-    product_rows(
-        f,
-        h,
-        weight,
-        out,
-        first=first,
-        last=last,
-        total=total,
-        columns=columns,
-        row_stride=row_stride,
-        axes=[Axis(inner, 1, columns)],
-        out_stride=out_stride,
-        tile=tile,
-        lanes=lanes,
-        **start,
-    )
 
 
 def fits(outputs: Sequence[Any], inputs: Sequence[Any], lengths: Any) -> bool:
