@@ -35,7 +35,7 @@ EDIT_MENU = (
     "edit.select_all", "edit.select_none", "edit.select_invert", SEPARATOR,
     "find.node", SEPARATOR,
     "canvas.add", "canvas.rename", "canvas.parameter", "canvas.bypass", "canvas.connect",
-    "canvas.frame", SEPARATOR, "canvas.layout", "canvas.layout_after",
+    "canvas.frame", "canvas.dots", SEPARATOR, "canvas.layout", "canvas.layout_after",
 )  # fmt: skip
 VIEW_MENU = (
     "view.fit_all", "view.fit_selection", "view.zoom_in", "view.zoom_out", "view.zoom_reset",

@@ -111,6 +111,12 @@ def canvas_actions(view: GraphView) -> list[CanvasAction]:
             method=view.frame_selection,
             icon="frame",
         ),
+        a(
+            id="canvas.dots",
+            text=Message("Add dots to wires"),
+            keys=("Shift+R",),
+            method=view.add_dots,
+        ),
         *_selection(view),
         *_arrange(view),
         *_navigation(view),

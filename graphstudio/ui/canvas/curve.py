@@ -121,14 +121,21 @@ def control_rect(curves: Sequence[Cubic]) -> QRectF:
 
 def distance(line: Sequence[Point], x: float, y: float) -> float:
     """Distance from a point to a polyline."""
-    best = float("inf")
+    return nearest(line, x, y)[0]
+
+
+def nearest(line: Sequence[Point], x: float, y: float) -> tuple[float, Point]:
+    """Distance from a point to a polyline, and the point of the line that is that near."""
+    best, found = float("inf"), line[0]
     for (ax, ay), (bx, by) in pairwise(line):
         dx, dy = bx - ax, by - ay
         length = dx * dx + dy * dy
         t = 0.0 if length == 0 else max(0.0, min(1.0, ((x - ax) * dx + (y - ay) * dy) / length))
-        ex, ey = x - (ax + t * dx), y - (ay + t * dy)
-        best = min(best, ex * ex + ey * ey)
-    return best**0.5
+        px, py = ax + t * dx, ay + t * dy
+        d = (x - px) * (x - px) + (y - py) * (y - py)
+        if d < best:
+            best, found = d, (px, py)
+    return best**0.5, found
 
 
 def crosses(line: Sequence[Point], a: Point, b: Point) -> bool:

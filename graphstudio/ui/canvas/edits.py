@@ -16,6 +16,7 @@ from graphstudio.document.model import Wire
 from graphstudio.i18n import tr
 from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import Message
+from graphstudio.ui.canvas import curve
 from graphstudio.ui.canvas.face import GRID
 from graphstudio.ui.canvas.gestures.move import snapped
 from graphstudio.ui.canvas.room import clear_of_source, room_behind
@@ -120,7 +121,10 @@ class Edits:
         new = added(changes)
         node_id = new[0] if new else what
         places, rects = room_behind(scene, key, body, node_id)
-        changes += commands.move_nodes(self._doc, graph, places)[1]
+        changes += [
+            *commands.move_nodes(self._doc, graph, places)[1],
+            *self._move_dots(places),
+        ]
         for frame_id, rect in rects.items():
             changes += commands.move_frame(self._doc, graph, frame_id, rect)[1]
         if self._push((name, changes)):
@@ -171,6 +175,39 @@ class Edits:
             self.connect(pairs)
         else:
             self._view.status_message.emit(tr("None of these can be connected in this order."))
+
+    def add_dot(self, key: WireKey, pos: QPointF) -> None:
+        """Put a dot on a wire, where it comes nearest to this place; the wire stays as it lies."""
+        item = self._scene.wires[key]
+        near = [curve.nearest(curve.polyline(c), pos.x(), pos.y()) for c in item.curves]
+        at = min(range(len(near)), key=lambda i: near[i][0])
+        route = list(item.wire.route)
+        # Without dots a wire may consist of several curves, around nodes; else one ends at each.
+        route.insert(at if route else 0, near[at][1])
+        self._push(commands.set_route(self._doc, self._graph_id, key, route))
+
+    def add_dots(self, keys: Iterable[WireKey]) -> None:
+        """Put a dot in the middle of each of these wires, as one step."""
+        name, changes = Message("Reroute wire"), []
+        for key in sorted(keys):
+            item = self._scene.wires[key]
+            longest = max(range(len(item.curves)), key=lambda i: _extent(item.curves[i]))
+            route = list(item.wire.route)
+            middle = curve.point_at(item.curves[longest], 0.5)
+            route.insert(longest if route else 0, middle)
+            name, more = commands.set_route(self._doc, self._graph_id, key, route)
+            changes += more
+        self._push((name, changes))
+
+    def move_dot(self, key: WireKey, dot: int, pos: QPointF) -> None:
+        route = list(self._scene.graph.wires[key].route)
+        route[dot] = (pos.x(), pos.y())
+        self._push(commands.set_route(self._doc, self._graph_id, key, route))
+
+    def remove_dot(self, key: WireKey, dot: int) -> None:
+        route = list(self._scene.graph.wires[key].route)
+        del route[dot]
+        self._push(commands.set_route(self._doc, self._graph_id, key, route))
 
     # -- copying -----------------------------------------------------------------------------
 
@@ -252,10 +289,27 @@ class Edits:
         name, changes = Message("Move frame"), []
         if positions:
             name, moved = commands.move_nodes(self._doc, self._graph_id, dict(positions))
-            changes += moved
+            changes += [*moved, *self._move_dots(positions)]
         for frame_id, rect in frames.items():
             changes += commands.move_frame(self._doc, self._graph_id, frame_id, _tuple(rect))[1]
         return name, changes
+
+    def _move_dots(self, positions: Mapping[str, tuple[float, float]]) -> list[Change]:
+        """Dots go along where both ends of their wire go the same way."""
+        changes: list[Change] = []
+        nodes = self._scene.graph.nodes
+        for wire in self._scene.graph.wires.values():
+            if not wire.route or not {wire.source, wire.target} <= positions.keys():
+                continue
+            ways = {
+                (positions[n][0] - nodes[n].position[0], positions[n][1] - nodes[n].position[1])
+                for n in (wire.source, wire.target)
+            }
+            if len(ways) == 1:
+                ((dx, dy),) = ways
+                route = [(x + dx, y + dy) for x, y in wire.route]
+                changes += commands.set_route(self._doc, self._graph_id, wire.key, route)[1]
+        return changes
 
     def nudge(self, ids: Iterable[str], dx: float, dy: float) -> None:
         """Move by keys: a burst of them is one step."""
@@ -318,7 +372,10 @@ class Edits:
         ]
         inside = {f: set(self._scene.children_of(f)) for f in self._scene.frames}
         positions = arrange(boxes, edges, obstacles=others, grid=float(GRID))
-        _, changes = self._move_command(positions, {})
+        _, changes = commands.move_nodes(self._doc, self._graph_id, positions)
+        for wire in self._scene.graph.wires.values():
+            if wire.route and {wire.source, wire.target} <= chosen:  # dots of the old drawing
+                changes += commands.set_route(self._doc, self._graph_id, wire.key, ())[1]
         for frame_id, children in inside.items():
             if children & chosen:
                 rects = []
@@ -428,6 +485,10 @@ def frame_rect(rects: Sequence[QRectF]) -> QRectF:
 
 def _tuple(rect: QRectF) -> tuple[float, float, float, float]:
     return (rect.left(), rect.top(), rect.width(), rect.height())
+
+
+def _extent(c: curve.Cubic) -> float:
+    return abs(c[3][0] - c[0][0]) + abs(c[3][1] - c[0][1])
 
 
 def _role(type_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +13,10 @@ from graphstudio.ui.canvas.face import HEADER, PORT_REACH
 from graphstudio.ui.canvas.items import FRAME_EDGE, FrameItem, NodeItem, WireItem
 from graphstudio.ui.canvas.scene import GraphScene, WireKey
 
-Kind = Literal["port", "title", "node", "label", "wire", "frame", "edge", "empty"]
+Kind = Literal["port", "title", "node", "dot", "label", "wire", "frame", "edge", "empty"]
 PORT_ZOOM = 0.3
-"""Below this zoom ports are too small to aim at; the pointer then means the node."""
+"""Below this zoom ports and dots are too small to aim at; the pointer means node or wire."""
+DOT_REACH = 8.0
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,15 @@ class Hit:
     port: tuple[str, bool] | None = None
     """Port name, and whether it is an output."""
     wire: WireKey | None = None
+    dot: int | None = None
+    """Which reroute dot of the wire, counted from its source."""
     frame: str = ""
     edges: str = ""
     """Which edges of a frame: letters of ``ltrb``."""
 
 
 def hit_test(scene: GraphScene, pos: QPointF, zoom: float) -> Hit:
-    """What is at ``pos`` (scene coordinates): ports first, then nodes, wires, frames."""
+    """What is at ``pos`` (scene coordinates): ports first, then nodes, dots, wires, frames."""
     slack = 6.0 / zoom
     reach = max(PORT_REACH, min(9.0 / zoom, 20.0))
     margin = max(slack, reach)
@@ -56,15 +60,20 @@ def hit_test(scene: GraphScene, pos: QPointF, zoom: float) -> Hit:
                 node = Hit(kind, node=item.node.id)
         elif isinstance(item, WireItem):
             if node is None and near_port is None:
-                wire = _nearer(wire, item, pos, slack)
+                wire = _nearer(wire, item, pos, slack, dots=zoom >= PORT_ZOOM)
         elif isinstance(item, FrameItem) and frame is None:
             frame = _frame_hit(item, pos, slack)
     return near_port or node or (wire[1] if wire else None) or frame or Hit()
 
 
 def _nearer(
-    best: tuple[float, Hit] | None, item: WireItem, pos: QPointF, slack: float
+    best: tuple[float, Hit] | None, item: WireItem, pos: QPointF, slack: float, *, dots: bool
 ) -> tuple[float, Hit] | None:
+    for i, (x, y) in enumerate(item.wire.route if dots else ()):
+        if math.hypot(pos.x() - x, pos.y() - y) <= max(DOT_REACH, slack):
+            return (-2.0, Hit("dot", wire=item.wire.key, dot=i))
+    if best is not None and best[1].kind == "dot":
+        return best
     if item.label_rect is not None and item.label_rect.contains(pos):
         return (-1.0, Hit("label", wire=item.wire.key))
     if not item.boundingRect().contains(pos):

@@ -17,7 +17,8 @@ _LABELLED = 60
 class Lift:
     """Shows nodes, their wires and frames at an offset from where the document has them.
 
-    Wires between two lifted nodes keep their form and are only moved; the others are laid anew.
+    Wires between two lifted nodes keep their form, dots included, and are only moved; the others
+    are laid anew.
     """
 
     def __init__(
@@ -32,9 +33,7 @@ class Lift:
         self._inner = {
             k
             for k in touching
-            if wires[k].source in self.origins
-            and wires[k].target in self.origins
-            and not wires[k].route
+            if wires[k].source in self.origins and wires[k].target in self.origins
         }
         self._outer = touching - self._inner
 

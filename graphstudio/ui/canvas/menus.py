@@ -27,7 +27,7 @@ def build_menu(view: GraphView, hit: Hit, pos: QPointF) -> QMenu:
             _port_menu(view, menu, hit, pos)
         case "node" | "title":
             _node_menu(view, menu, hit)
-        case "wire" | "label":
+        case "wire" | "label" | "dot":
             _wire_menu(view, menu, hit, pos)
         case "frame" | "edge":
             _frame_menu(view, menu, hit)
@@ -138,6 +138,11 @@ def _wire_menu(view: GraphView, menu: QMenu, hit: Hit, pos: QPointF) -> None:
     key = hit.wire
     assert key is not None
     _add(menu, view, tr("Insert node…"), lambda: view.open_search(pos, wire=key), "insert")
+    if hit.dot is None:
+        _add(menu, view, tr("Add a dot"), lambda: view.edits.add_dot(key, pos))
+    else:
+        dot = hit.dot
+        _add(menu, view, tr("Remove the dot"), lambda: view.edits.remove_dot(key, dot))
     wire = view.graph_scene.graph.wires[key]
     _add(menu, view, tr("Go to its source"), lambda: view.reveal(wire.source))
     _add(menu, view, tr("Go to its target"), lambda: view.reveal(wire.target))

@@ -25,6 +25,7 @@ from graphstudio.ui.canvas.gestures.base import Gesture, Pointer
 from graphstudio.ui.canvas.gestures.connect import Connect
 from graphstudio.ui.canvas.gestures.cut import Cut
 from graphstudio.ui.canvas.gestures.move import Move
+from graphstudio.ui.canvas.gestures.move_dot import MoveDot
 from graphstudio.ui.canvas.gestures.pan import Pan
 from graphstudio.ui.canvas.gestures.resize_frame import ResizeFrame
 from graphstudio.ui.canvas.gestures.rubber_band import RubberBand
@@ -341,6 +342,8 @@ class GraphView(ViewCommands, NavigableView):
             case "port" if pointer.held(_ALT):
                 keys = self.selecting.wires_of_port(hit.node, *hit.port)
                 self.edits.disconnect(sorted(keys))
+            case "dot" if pointer.held(_ALT):
+                self.edits.remove_dot(hit.wire, hit.dot)
             case "wire" | "label" if pointer.held(_ALT):
                 self.edits.disconnect([hit.wire])
             case "port":
@@ -349,6 +352,8 @@ class GraphView(ViewCommands, NavigableView):
                 self._begin(Move(self, pointer, hit))
             case "edge":
                 self._begin(ResizeFrame(self, pointer, hit))
+            case "dot":
+                self._begin(MoveDot(self, pointer, hit))
             case "wire" | "label":
                 self.selecting.wire(hit.wire, add=bool(pointer.modifiers & (_SHIFT | _CTRL)))
             case _:
@@ -393,7 +398,11 @@ class GraphView(ViewCommands, NavigableView):
                 self.rename(hit.node)
             case "node":
                 self.node_activated.emit(hit.node)
-            case "wire" | "label":
+            case "wire":
+                self.edits.add_dot(hit.wire, pointer.scene)
+            case "dot":
+                self.edits.remove_dot(hit.wire, hit.dot)
+            case "label":
                 self.open_search(pointer.scene, wire=hit.wire)
             case "frame":
                 self.rename_frame(hit.frame)
@@ -439,6 +448,8 @@ class GraphView(ViewCommands, NavigableView):
                 shape = Qt.CursorShape.OpenHandCursor
             elif hit.kind == "port":
                 shape = Qt.CursorShape.CrossCursor
+            elif hit.kind == "dot":
+                shape = Qt.CursorShape.SizeAllCursor
             elif hit.kind == "edge":
                 shape = edge_cursor(hit.edges)
         set_cursor(self, shape)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QPointF
 
 from graphstudio.document.model import ChangeSet
+from graphstudio.i18n import tr
 from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ir.fixes import fix_changes
 from graphstudio.nodes.types import Fix
@@ -52,6 +53,19 @@ class ViewCommands:
 
     def invert_selection(self) -> None:
         self.selecting.invert()
+
+    def add_dots(self) -> None:
+        """A dot in the middle of each selected wire, or of the wires between selected nodes."""
+        nodes = self.project.selection
+        keys = self.selecting.wires or {
+            w.key
+            for w in self.graph_scene.graph.wires.values()
+            if w.source in nodes and w.target in nodes
+        }
+        if keys:
+            self.edits.add_dots(keys)
+        else:
+            self.status_message.emit(tr("Select a wire, or two nodes that are connected."))
 
     # -- clipboard -----------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ GESTURES = (
     (Message("Drag from a port"), Message("Connect; on empty canvas: search what fits")),
     (Message("Drag a connected input"), Message("Plug the wire elsewhere, or pull it out")),
     (Message("Drop a node on a wire"), Message("Insert it there")),
+    (Message("Double-click a wire"), Message("Add a dot that leads it; on a dot: remove it")),
     (Message("Drag a field's name"), Message("Turn the number; Shift coarse, Ctrl fine")),
 )
 

@@ -135,7 +135,7 @@ def test_every_command_of_the_window_is_sound(window):
     assert len(commands) > 60
     assert {c.group for c in commands} <= set(GROUPS)
     ids = {c.id for c in commands}
-    built = {"file.recent", "file.examples", "view.panels", "view.language"}
+    built = {"file.recent", "file.examples", "file.versions", "view.panels", "view.language"}
     entries = {e for _, menu in MENUS.values() for e in menu if e != SEPARATOR}
     assert entries - built <= ids
     for c in commands:

@@ -572,8 +572,8 @@ def test_double_click_on_empty_searches_there(hand, view, model):
     assert model.graph.nodes[new].type == "act.relu"
 
 
-def test_double_click_on_a_wire_inserts_there(hand, view, model):
-    hand.double_click(view.graph_scene.wires[model["relu"], "x"].path.pointAtPercent(0.3))
+def test_double_click_on_the_label_of_a_wire_inserts_there(hand, view, model):
+    hand.double_click(view.graph_scene.wires[model["relu"], "x"].label_rect.center())
     hand.type("batchnorm", view.search.line)
     hand.key(Qt.Key.Key_Return, target=view.search.line)
     (new,) = model.new_nodes()

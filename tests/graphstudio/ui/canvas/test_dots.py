@@ -1,0 +1,199 @@
+"""Reroute dots: they lead a wire, go along with its nodes, and mean nothing."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from PySide6.QtCore import QPointF, Qt
+
+from graphstudio.document import commands, format
+from graphstudio.services.export import preview
+
+CTRL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
+
+
+@pytest.fixture
+def key(model):
+    """The wire from the convolution to the ReLU."""
+    return (model["relu"], "x")
+
+
+@pytest.fixture
+def lead(model, key):
+    """Leads that wire over these dots."""
+
+    def put(*points) -> None:
+        project = model.project
+        project.push(commands.set_route(project.document, "main", key, points))
+
+    return put
+
+
+def middle(view, key) -> QPointF:
+    path = view.graph_scene.wires[key].path
+    return path.pointAtPercent(0.5)
+
+
+def route(model, key):
+    return model.graph.wires[key].route
+
+
+def test_a_double_click_puts_a_dot_on_the_wire_and_another_takes_it_away(hand, view, model, key):
+    view.toggle_labels()  # the label in the middle would be hit
+    before, steps = model.text(), model.steps
+    at = middle(view, key)
+    hand.double_click(at)
+    ((x, y),) = route(model, key)
+    assert (x, y) == pytest.approx((at.x(), at.y()), abs=6)
+    assert model.steps == steps + 1
+    assert (x, y) in view.graph_scene.wires[key].points()
+    hand.double_click(QPointF(x, y))
+    assert route(model, key) == ()
+    model.project.undo()
+    model.project.undo()
+    assert model.text() == before
+
+
+def test_dots_keep_the_order_in_which_the_wire_runs(view, model, key, lead):
+    lead((520.0, 160.0), (570.0, 220.0))
+    scene = view.graph_scene
+    ends = [c[0] for c in scene.wires[key].curves] + [scene.wires[key].curves[-1][3]]
+    for place, (a, b) in enumerate(pairwise(ends)):
+        between = QPointF((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
+        view.edits.add_dot(key, between)
+        new = route(model, key)
+        assert len(new) == 3
+        assert new[:place] + new[place + 1 :] == ((520.0, 160.0), (570.0, 220.0))
+        model.project.undo()
+
+
+def test_a_dot_on_a_wire_that_leads_back_lies_on_it(view, model):
+    key = (model["flatten"], "x")
+    assert len(view.graph_scene.wires[key].curves) > 1
+    view.edits.add_dot(key, QPointF(400, 190))
+    assert route(model, key) == ((400.0, 200.0),)
+
+
+def test_a_dot_is_dragged_on_the_grid_in_one_step(hand, view, model, key, lead):
+    lead((540.0, 160.0))
+    steps, before = model.steps, model.text()
+    hand.drag(QPointF(540, 160), QPointF(533, 227))
+    assert route(model, key) == ((540.0, 220.0),)
+    assert model.steps == steps + 1
+    model.project.undo()
+    assert model.text() == before
+    hand.drag(QPointF(540, 160), QPointF(533, 227), modifiers=CTRL)
+    assert route(model, key) == ((533.0, 227.0),)
+
+
+def test_a_dot_near_the_height_of_a_port_makes_the_wire_level(hand, view, model, key, lead):
+    lead((540.0, 160.0))
+    port = view.graph_scene.nodes[model["conv"]].port_pos("y", True).y()
+    hand.drag(QPointF(540, 160), QPointF(540, port + 7))
+    assert route(model, key) == ((540.0, port),)
+
+
+def test_escape_leaves_the_dot_where_it_was(hand, view, model, key, lead):
+    lead((540.0, 160.0))
+    before = model.text()
+    hand.drag(QPointF(540, 160), QPointF(533, 300), drop=False)
+    assert (540.0, 300.0) in view.graph_scene.wires[key].points()
+    hand.key(Qt.Key.Key_Escape)
+    hand.release(QPointF(533, 300))
+    assert model.text() == before
+    assert (540.0, 160.0) in view.graph_scene.wires[key].points()
+
+
+def test_a_click_on_a_dot_selects_its_wire_and_alt_removes_the_dot(hand, view, model, key, lead):
+    lead((540.0, 160.0))
+    hand.click(QPointF(541, 161))
+    assert view.selecting.wires == {key}
+    assert route(model, key) == ((540.0, 160.0),)
+    hand.click(QPointF(541, 161), modifiers=ALT)
+    assert route(model, key) == ()
+    assert key in model.graph.wires
+
+
+def test_dots_go_along_when_both_ends_move(hand, view, model, key, lead, at):
+    lead((540.0, 160.0))
+    model.project.select({model["conv"], model["relu"]})
+    steps = model.steps
+    start = at("conv")
+    hand.drag(start, start + QPointF(40, -60), drop=False)
+    wire = view.graph_scene.wires[key]
+    assert wire.mapToScene(QPointF(540, 160)) == QPointF(580, 100)
+    hand.release(start + QPointF(40, -60))
+    assert route(model, key) == ((580.0, 100.0),)
+    assert view.graph_scene.wires[key].pos() == QPointF()
+    assert model.steps == steps + 1
+    model.project.undo()
+    assert route(model, key) == ((540.0, 160.0),)
+
+
+def test_dots_stay_when_one_end_moves(hand, model, key, lead, at):
+    lead((540.0, 160.0))
+    hand.drag(at("conv"), at("conv") + QPointF(0, -60))
+    assert route(model, key) == ((540.0, 160.0),)
+
+
+def test_arrows_move_dots_along_too(view, model, key, lead):
+    lead((540.0, 160.0))
+    model.project.select({model["conv"], model["relu"]})
+    view.nudge(1, 0)
+    assert route(model, key) == ((560.0, 160.0),)
+
+
+def test_an_arranged_graph_has_no_dots_of_the_old_drawing(view, model, key, lead):
+    lead((540.0, 160.0))
+    steps = model.steps
+    view.auto_layout()
+    assert route(model, key) == ()
+    assert model.steps == steps + 1
+
+
+def test_a_key_puts_dots_on_selected_wires(hand, view, model, key):
+    said = []
+    view.status_message.connect(said.append)
+    view.add_dots()
+    assert said == ["Select a wire, or two nodes that are connected."]
+    model.project.select({model["conv"], model["relu"]})
+    steps = model.steps
+    hand.key(Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier, "R")
+    (dot,) = route(model, key)
+    assert dot == pytest.approx(middle(view, key).toTuple(), abs=1)
+    view.selecting.wire(key)
+    view.add_dots()
+    assert len(route(model, key)) == 2
+    assert model.steps == steps + 2
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")  # offscreen popups
+def test_the_menu_of_a_dot_removes_it(hand, view, model, key, lead):
+    lead((540.0, 160.0))
+    menu = hand.menu(QPointF(540, 160))
+    next(a for a in menu.actions() if a.text() == "Remove the dot").trigger()
+    menu.close()
+    assert route(model, key) == ()
+
+
+def test_dots_are_saved_and_absent_from_shapes_and_code(model, key, lead):
+    project = model.project
+    document = project.document
+    source = (model["dense"], "y")
+    _, changes = commands.add_node(
+        document, "main", "loss.cross_entropy", (600, 300), connect_from=source
+    )
+    project.push(("loss", changes))
+    loss = next(n.id for n in document.main.nodes.values() if n.type == "loss.cross_entropy")
+    _, changes = commands.add_node(document, "main", "io.target", (300, 500))
+    project.push(("target", changes))
+    target = next(n.id for n in document.main.nodes.values() if n.type == "io.target")
+    project.push(commands.connect(document, "main", target, "y", loss, "target"))
+    types = project.check_now().nodes
+    scripts = {t: preview(project.checker.freeze(), t).files for t in ("pytorch", "keras")}
+    lead((540.0, 160.0), (560.0, 200.0))
+    assert project.check_now().nodes == types
+    assert {t: preview(project.checker.freeze(), t).files for t in scripts} == scripts
+    again = format.loads(format.dumps(document)).document
+    assert again.main.wires[key].route == ((540.0, 160.0), (560.0, 200.0))
