@@ -6,12 +6,16 @@ Each is right to about 2 units in the last place; extreme inputs give what NumPy
 
 from __future__ import annotations
 
+import math
+
 from llvmlite import ir
 
-from engine.native.emit import F32, I32, Function, Val, f32, widened
+from engine.native.emit import F32, I32, I64, Function, Val, const, f32, widened
 from engine.native.jit import processor
 
+DOUBLE = ir.DoubleType()
 LOG2E = 1.4426950408889634
+LN2 = math.log(2.0)
 LN2_HIGH = 0.693359375
 LN2_LOW = -2.12194440e-4
 
@@ -177,20 +181,15 @@ def _turned(f: Function, x: Val, quarter: int) -> Val:
     float32 numbers lie more than a turn apart.
     """
     b = f.b
-    double = ir.DoubleType()
-
-    def wide(value: float) -> Val:
-        return ir.Constant(double, value)
-
     bound = f32(2.0**28)
     within = select(f, b.fcmp_ordered(">", x, bound), bound, x)
     within = select(f, b.fcmp_ordered("<", within, f32(-(2.0**28))), f32(-(2.0**28)), within)
     within = select(f, b.fcmp_unordered("uno", within, within), f32(0.0), within)
-    exact = b.fpext(within, double)
+    exact = b.fpext(within, DOUBLE)
     n = b.fptosi(f.intrinsic("rint", b.fmul(within, f32(0.6366197723675814))), I32)
-    turns = b.sitofp(n, double)
-    r = b.fsub(exact, b.fmul(turns, wide(1.57079632673412561417)))
-    r = b.fptrunc(b.fsub(r, b.fmul(turns, wide(6.07710050650619224932e-11))), F32)
+    turns = b.sitofp(n, DOUBLE)
+    r = b.fsub(exact, b.fmul(turns, _wide(1.57079632673412561417)))
+    r = b.fptrunc(b.fsub(r, b.fmul(turns, _wide(6.07710050650619224932e-11))), F32)
     z = b.fmul(r, r)
     odd = _polynomial(f, z, (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))
     sine = f.fma(b.fmul(odd, z), r, r)
@@ -204,6 +203,72 @@ def _turned(f: Function, x: Val, quarter: int) -> Val:
     # Infinity and NaN give NaN.
     finite = b.fcmp_ordered("==", b.fsub(x, x), f32(0.0))
     return select(f, finite, y, f32(float("nan")))
+
+
+def power(f: Function, x: Val, y: Val) -> Val:
+    """x to the y, as the C library has it: by way of float64, since y times an error counts."""
+    b = f.b
+    log = _log64(f, f.intrinsic("fabs", x))
+    exact = b.fpext(y, DOUBLE)
+    # Infinity times 0 is no number, but 1 to any power is 1.
+    still = b.and_(b.fcmp_ordered("==", log, _wide(0.0)), b.fcmp_ordered("==", y, y))
+    size = _exp64(f, b.select(still, _wide(0.0), b.fmul(exact, log)))
+    whole = b.fcmp_ordered("==", f.intrinsic("rint", y), y)
+    small = b.fcmp_ordered("<", f.intrinsic("fabs", y), f32(2.0**24))  # beyond, all are even
+    parity = b.and_(b.fptosi(b.select(small, y, f32(0.0)), I32), _i32(1))
+    odd = b.and_(whole, b.icmp_signed("!=", parity, _i32(0)))
+    below = b.icmp_signed("<", b.bitcast(x, I32), _i32(0))
+    value = b.select(b.and_(below, odd), b.fneg(size), size)
+    negative = b.and_(b.fcmp_ordered("<", x, f32(0.0)), b.fcmp_ordered(">", x, f32(float("-inf"))))
+    broken = b.and_(negative, b.not_(whole))
+    value = b.select(broken, f32(float("nan")), value)
+    one = b.or_(b.fcmp_ordered("==", x, f32(1.0)), b.fcmp_ordered("==", y, f32(0.0)))
+    return b.select(one, f32(1.0), value)
+
+
+def _wide(value: float) -> Val:
+    return ir.Constant(DOUBLE, value)
+
+
+def _log64(f: Function, x: Val) -> Val:
+    """Natural logarithm of a float32 of 0 or more, in float64."""
+    b = f.b
+    tiny = b.fcmp_ordered("<", x, f32(1.17549435e-38))
+    bits = b.bitcast(b.select(tiny, b.fmul(x, f32(8388608.0)), x), I32)
+    exponent = b.sub(b.and_(b.lshr(bits, _i32(23)), _i32(255)), _i32(126))
+    m = b.bitcast(b.or_(b.and_(bits, _i32(0x007FFFFF)), _i32(0x3F000000)), F32)
+    low = b.fcmp_ordered("<", m, f32(0.70710678))
+    exponent = b.sub(b.select(tiny, b.sub(exponent, _i32(23)), exponent), b.zext(low, I32))
+    m = b.fpext(b.select(low, b.fadd(m, m), m), DOUBLE)
+    # log m = 2 artanh s with s = (m - 1) / (m + 1), below 0.18.
+    s = b.fdiv(b.fsub(m, _wide(1.0)), b.fadd(m, _wide(1.0)))
+    z = b.fmul(s, s)
+    series = _wide(1.0 / 15.0)
+    for n in (13, 11, 9, 7, 5, 3, 1):
+        series = b.fadd(b.fmul(series, z), _wide(1.0 / n))
+    y = b.fadd(b.fmul(b.sitofp(exponent, DOUBLE), _wide(LN2)), b.fmul(b.fadd(s, s), series))
+    infinity = f32(float("inf"))
+    y = b.select(b.fcmp_unordered("==", x, infinity), b.fpext(x, DOUBLE), y)  # and a NaN
+    return b.select(b.fcmp_ordered("==", x, f32(0.0)), _wide(float("-inf")), y)
+
+
+def _exp64(f: Function, x: Val) -> Val:
+    """e to the x of a float64, as float32."""
+    b = f.b
+    # Beyond these the result is infinity or 0 in float32.
+    t = b.select(b.fcmp_ordered(">", x, _wide(200.0)), _wide(200.0), x)
+    t = b.select(b.fcmp_ordered("<", t, _wide(-200.0)), _wide(-200.0), t)
+    t = b.select(b.fcmp_unordered("uno", t, t), _wide(0.0), t)
+    # Adding so much leaves no digits behind the point.
+    much = _wide(1.5 * 2.0**52)
+    n = b.fsub(b.fadd(b.fmul(t, _wide(LOG2E)), much), much)
+    r = b.fsub(t, b.fmul(n, _wide(LN2)))
+    y = _wide(1.0 / math.factorial(11))
+    for k in range(10, -1, -1):
+        y = b.fadd(b.fmul(y, r), _wide(1.0 / math.factorial(k)))
+    bits = b.shl(b.add(b.fptosi(n, I64), const(1023)), const(52))
+    y = b.fptrunc(b.fmul(y, b.bitcast(bits, DOUBLE)), F32)
+    return b.select(b.fcmp_unordered("uno", x, x), f32(float("nan")), y)
 
 
 def sigmoid(f: Function, x: Val) -> Val:

@@ -15,6 +15,7 @@ KNOWN = set(RULES)
 
 RULES["sin"] = lambda f, attrs, x: mathfn.sin(f, x)
 RULES["cos"] = lambda f, attrs, x: mathfn.cos(f, x)
+RULES["power"] = lambda f, attrs, x, y: mathfn.power(f, x, y)
 RULES["softplus"] = lambda f, attrs, x: mathfn.softplus(f, x)
 
 MIXED["less"] = ("ff-b",)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from engine.plan import PlanBuilder
+
 SHAPES = [(1, 1), (7, 3), (64, 100)]
 
 
@@ -105,3 +107,41 @@ def test_operands_in_other_orders_of_memory(verify):
         return b.call("where", b.call("less", turned, 0.0), b.call("elu", turned), turned)
 
     verify(make, (3, 17, 5))
+
+
+@pytest.mark.parametrize("exponent", [3.0, 0.5, -1.5, 0.0])
+def test_powers_of_numbers_above_zero(verify, exponent):
+    verify(lambda b, x: b.call("power", b.call("exp", x), exponent), (7, 33))
+
+
+def test_a_power_of_two_arrays(verify):
+    verify(lambda b, x: b.call("power", b.call("exp", x), x), (7, 33))
+
+
+def test_powers_of_extreme_numbers_are_those_of_numpy():
+    values = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.3, -0.3, 1e-41, 3e38, np.inf, -np.inf, np.nan]
+    powers = [*values, 3.0, -3.0, 5.5, 1e9, 16777217.0, 40.0, -40.0]
+    x, y = (v.astype(np.float32).ravel() for v in np.meshgrid(values, powers))
+    b = PlanBuilder()
+    a, c = b.input("a", ("N", 1)), b.input("c", ("N", 1))
+    b.output("y", b.call("power", a, c))
+    plan = b.build(seed=0)
+    assert plan.prepare(x.size, ("forward",))
+    found = plan.forward({"a": x[:, None], "c": y[:, None]})["y"][:, 0]
+    with np.errstate(all="ignore"):
+        expected = np.power(x, y)
+    np.testing.assert_allclose(found, expected, rtol=3e-7, atol=1e-45)
+    assert (np.signbit(found) == np.signbit(expected))[~np.isnan(expected)].all()
+
+
+def test_powers_are_right_to_float32_rounding():
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.uniform(-20, 20, (1000, 16))).astype(np.float32)
+    y = rng.uniform(-4, 4, x.shape).astype(np.float32)
+    b = PlanBuilder()
+    a, c = b.input("a", ("N", 16)), b.input("c", ("N", 16))
+    b.output("y", b.call("power", a, c))
+    plan = b.build(seed=0)
+    assert plan.prepare(1000, ("forward",))
+    expected = np.power(x.astype(np.float64), y.astype(np.float64))
+    np.testing.assert_allclose(plan.forward({"a": x, "c": y})["y"], expected, rtol=1.2e-7)
