@@ -218,10 +218,3 @@ def _helper(
 def _dismiss(queues: list[SimpleQueue[Any]]) -> None:
     for queue in queues:
         queue.put(None)
-
-
-def default_num_threads() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -228,6 +228,7 @@ class PlanBuilder:
         seed: int | None = 0,
         frozen: Sequence[str] = (),
         num_threads: int = 0,
+        max_threads: int = 0,
         clip_norm: float | None = None,
         clip_value: float | None = None,
         accumulate: int = 1,
@@ -243,7 +244,9 @@ class PlanBuilder:
         frozen : names of parameters
             Not trained.
         num_threads : int
-            0 leaves the choice to the engine.
+            Threads of native programs. 0 chooses for each program what its work is worth.
+        max_threads : int
+            Limit of that choice; 0 for the number of cores.
         clip_norm, clip_value : float, optional
             Greatest norm of all gradients together, and greatest size of each element.
         accumulate : int
@@ -255,7 +258,9 @@ class PlanBuilder:
         if accumulate < 1:
             raise PlanError(f"accumulate found {accumulate}; expected 1 or more.")
         limits = (clip_norm, clip_value)
-        return Plan(self, optimizer, seed, tuple(frozen), num_threads, limits, accumulate)
+        return Plan(
+            self, optimizer, seed, tuple(frozen), num_threads, max_threads, limits, accumulate
+        )
 
     @property
     def reached(self) -> set[str]:

@@ -64,6 +64,7 @@ class Plan:
         seed: int | None,
         frozen: tuple[str, ...],
         num_threads: int,
+        max_threads: int,
         limits: tuple[float | None, float | None] = (None, None),
         accumulate: int = 1,
     ) -> None:
@@ -72,7 +73,7 @@ class Plan:
         self._metrics = dict(builder.metrics)
         self._leaves = dict(builder.leaves)
         self.seed = secrets.randbits(32) if seed is None else int(seed)
-        self.num_threads = int(num_threads)
+        self.num_threads, self.max_threads = int(num_threads), int(max_threads)
         for name in frozen:
             if name not in self._leaves or self._leaves[name].kind != "parameter":
                 raise PlanError(f"frozen found '{name}', which is no parameter of this plan.")
@@ -82,7 +83,7 @@ class Plan:
         self._random = RandomState(self.seed)
         self._arena = Arena()
         self._programs: dict[tuple[Any, ...], _Compiled] = {}
-        self._team: Team | None = None
+        self._teams: dict[int, Team] = {}
         self._native: set[tuple[Any, ...]] = set()
         self._make_arrays()
         self._optimizer = copy.copy(optimizer)
@@ -285,11 +286,13 @@ class Plan:
     def _make_native(
         self, what: str, compiled: _Compiled, progress: Callable[[int, int], None] | None = None
     ) -> None:
-        from engine.native.runtime import Team, default_num_threads
+        from engine.native.policy import usable_cores, worthwhile_threads
+        from engine.native.runtime import Team
         from engine.native.updates import lower_update
 
-        if self._team is None:
-            self._team = Team(self.num_threads or default_num_threads())
+        most = min(self.max_threads or usable_cores(), usable_cores())
+        count = self.num_threads or worthwhile_threads(compiled.program.steps, most)
+        team = self._teams.setdefault(count, Team(count))
         optimizer = self._optimizer
         finish = None
         if what == "train" and optimizer is not None and self._accumulate == 1:
@@ -300,7 +303,7 @@ class Plan:
                     w, optimizer, self._weights, self._gradients, state, self._limits, norm
                 )
 
-        compiled.program.make_native(self._team, progress, finish)
+        compiled.program.make_native(team, progress, finish)
 
     # Running -----------------------------------------------------------------------------
 

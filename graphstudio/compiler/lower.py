@@ -63,7 +63,7 @@ def planned(value: PlanValue) -> PlannedValue:
     return PlannedValue(value, TensorType(value.shape, cast(DType, value.dtype)))
 
 
-def compile_graph(graph: Graph, *, seed: int | None = None, num_threads: int = 0) -> Plan:
+def compile_graph(graph: Graph, *, seed: int | None = None, max_threads: int = 0) -> Plan:
     """A plan that computes and trains the graph.
 
     Batches are keyed by the data fields of the Input and Target nodes. Parameters are named
@@ -73,8 +73,9 @@ def compile_graph(graph: Graph, *, seed: int | None = None, num_threads: int = 0
     ----------
     seed : int, optional
         Of the initial weights and of dropout; the training specification's if left out.
-    num_threads : int
-        0 leaves the choice to the engine.
+    max_threads : int
+        The engine takes as many threads as the model's work is worth, this many at most; 0 for
+        the number of cores.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def compile_graph(graph: Graph, *, seed: int | None = None, num_threads: int = 0
         optimizer=make_optimizer(phase),
         seed=graph.training.seed if seed is None else seed,
         frozen=tuple(frozen),
-        num_threads=num_threads,
+        max_threads=max_threads,
     )
 
 

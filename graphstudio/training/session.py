@@ -73,7 +73,7 @@ class Session:
         self._say(Message("Loading the data"))
         samples = self._load_data(document)
         self._say(Message("Compiling the model"))
-        plan = compile_graph(graph, num_threads=self._num_threads)
+        plan = compile_graph(graph, max_threads=self._num_threads)
         self._prepare(plan, graph, samples)
         self._begin_from_weights(plan)
         if self._controls.abandoned:

@@ -34,7 +34,7 @@ class Trial:
     def __init__(self, document: Document, folder: Path, controls: Controls | None = None) -> None:
         self.graph = freeze(document)
         self.data = data.load(document.data)
-        self.plan = compile_graph(self.graph, num_threads=1)
+        self.plan = compile_graph(self.graph, max_threads=1)
         self.sent: list[Any] = []
         self.log = folder / "metrics.jsonl"
         self.log.unlink(missing_ok=True)
