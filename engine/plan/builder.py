@@ -41,7 +41,7 @@ TRIALS = (Dim(7919), Dim(7927))
 """Two primes no layer has as a size: an axis that differs between them depends on the batch."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlanValue:
     """A value of the model: its type, with the batch size as ``"N"``."""
 
@@ -54,7 +54,7 @@ class PlanValue:
         return f"PlanValue({self.dtype}{self.shape})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """An input, parameter, state or constant, as it was declared."""
 
@@ -67,7 +67,7 @@ class Leaf:
     data: Array | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """A declaration or a call, and the numbers of the values that it made."""
 
@@ -97,7 +97,11 @@ class PlanBuilder:
         self.losses: dict[str, tuple[PlanValue, float]] = {}
         self.metrics: dict[str, PlanValue] = {}
         self._scope = ""
-        self._trials = tuple(Tracer(StaticGraph(training=True), n) for n in TRIALS)
+        # The second tells only how sizes depend on the batch.
+        self._trials = (
+            Tracer(StaticGraph(training=True), TRIALS[0]),
+            Tracer(StaticGraph(training=True, keeps_calls=False), TRIALS[1]),
+        )
         self._num_values = 0
 
     @contextmanager

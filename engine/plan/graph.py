@@ -77,10 +77,13 @@ class StaticGraph:
     ----------
     training : bool
         What operations do that differ between training and inference.
+    keeps_calls : bool
+        False for a graph of types alone: its values do not know where they come from.
     """
 
-    def __init__(self, training: bool) -> None:
+    def __init__(self, training: bool, keeps_calls: bool = True) -> None:
         self.training = training
+        self.keeps_calls = keeps_calls
         self.scope = ""
         self.calls: list[Call] = []
         self.leaves: list[StaticValue] = []
@@ -116,6 +119,8 @@ class StaticGraph:
         """Append a call; its results as values."""
         operands = tuple(self._own(v) for v in inputs)
         types = primitive.infer_all([v.spec for v in operands], attrs)
+        if not self.keeps_calls:
+            return tuple(StaticValue(self, spec, "computed") for spec in types)
         needs = tuple(v.requires_grad for v in operands)
         passes = primitive.passes_gradient and any(needs)
         call = Call(primitive, operands, attrs, needs, (), scope=self.scope)

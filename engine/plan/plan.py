@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
 import secrets
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -303,7 +305,8 @@ class Plan:
                     w, optimizer, self._weights, self._gradients, state, self._limits, norm
                 )
 
-        compiled.program.make_native(team, progress, finish)
+        with _uncollected():
+            compiled.program.make_native(team, progress, finish)
 
     # Running -----------------------------------------------------------------------------
 
@@ -438,7 +441,8 @@ class Plan:
         key = (what, training, batch_size)
         found = self._programs.pop(key, None)
         if found is None:
-            found = self._compile(what, training, batch_size)
+            with _uncollected():
+                found = self._compile(what, training, batch_size)
             if key in self._native:  # forgotten meanwhile, for others that were used since
                 self._make_native(what, found)
             while len(self._programs) >= MAX_PROGRAMS:
@@ -521,6 +525,22 @@ class Plan:
         for name, symbol in self._metrics.items():
             result[name] = tracer.values[symbol.number]
         return result if total is None else {**result, TOTAL: total}
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python's collector of cycles from starting inside a ``with`` block.
+
+    A large graph is hundreds of thousands of objects, none of them garbage while it is compiled:
+    the collector would walk them all again and again, and take most of the time.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _check_names(what: str, given: Mapping[str, Any], own: Mapping[str, Array]) -> None:
