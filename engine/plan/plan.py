@@ -294,7 +294,8 @@ class Plan:
 
         most = min(self.max_threads or usable_cores(), usable_cores())
         count = self.num_threads or worthwhile_threads(compiled.program.steps, most)
-        team = self._teams.setdefault(count, Team(count))
+        if count not in self._teams:
+            self._teams[count] = Team(count)
         optimizer = self._optimizer
         finish = None
         if what == "train" and optimizer is not None and self._accumulate == 1:
@@ -306,7 +307,7 @@ class Plan:
                 )
 
         with _uncollected():
-            compiled.program.make_native(team, progress, finish)
+            compiled.program.make_native(self._teams[count], progress, finish)
 
     # Running -----------------------------------------------------------------------------
 
