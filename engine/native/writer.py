@@ -172,19 +172,22 @@ def _type_name(dtype: np.dtype[Any]) -> str:
     return str(dtype)  # NumPy takes microseconds to spell it
 
 
+POINTERS = {
+    "float32": F32_P,
+    "float64": ir.DoubleType().as_pointer(),
+    "int64": I64.as_pointer(),
+    "int16": ir.IntType(16).as_pointer(),
+    "uint32": ir.IntType(32).as_pointer(),
+    "int32": ir.IntType(32).as_pointer(),
+    "bool": ir.IntType(8).as_pointer(),
+    "uint8": ir.IntType(8).as_pointer(),
+}
+"""LLVM pointers to elements of NumPy's types, those that kernels know."""
+
+
 def pointer_type(dtype: np.dtype[Any]) -> Any:
     """LLVM pointer to elements of a NumPy type."""
-    kinds = {
-        "float32": F32_P,
-        "float64": ir.DoubleType().as_pointer(),
-        "int64": I64.as_pointer(),
-        "int16": ir.IntType(16).as_pointer(),
-        "uint32": ir.IntType(32).as_pointer(),
-        "int32": ir.IntType(32).as_pointer(),
-        "bool": ir.IntType(8).as_pointer(),
-        "uint8": ir.IntType(8).as_pointer(),
-    }
-    return kinds[str(dtype)]
+    return POINTERS[str(dtype)]
 
 
 def whole(thread: Val, f: Function) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from engine.native.emit import f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
-from engine.native.writer import Writer
+from engine.native.writer import POINTERS, Writer
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -21,7 +21,7 @@ def lower_view(w: Writer, steps: Sequence[NamedStep]) -> int:
     """A copy in another order: where the plan could not make it a view."""
     step = steps[0]
     x, y = step.inputs[0], step.outputs[0]
-    if x.dtype != np.float32 or not y.size:
+    if x.dtype.name not in POINTERS or not y.size:
         return 0
     seen = step.primitive.view(x, **step.attrs)  # type: ignore[attr-defined]
     elementwise(w, ("copy",), y.shape, [y], [seen], lambda f, value: [value])
@@ -62,7 +62,7 @@ def lower_concatenate(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Each operand copied to its place."""
     step = steps[0]
     out, axis = step.outputs[0], step.attrs["axis"]
-    if out.dtype != np.float32 or not out.size:
+    if out.dtype.name not in POINTERS or not out.size:
         return 0
     start = 0
     for x in step.inputs:

@@ -18,6 +18,8 @@ RULES["cos"] = lambda f, attrs, x: mathfn.cos(f, x)
 RULES["power"] = lambda f, attrs, x, y: mathfn.power(f, x, y)
 RULES["softplus"] = lambda f, attrs, x: mathfn.softplus(f, x)
 
+for _name in ("reshape", "broadcast_to", "stop_gradient"):
+    MIXED[_name] = ("f-f", "b-b", "i-i", "l-l")
 MIXED["less"] = ("ff-b",)
 MIXED["equal"] = ("ff-b", "ll-b")
 MIXED["where"] = ("bff-f", "bbb-b", "bll-l")

@@ -74,3 +74,44 @@ def test_repeating(verify):
         return b.call("tile", wide, (1, 2, 3))
 
     verify(make, (4, 19))
+
+
+def test_ids_and_masks_are_moved_as_well(verify):
+    """Joined, repeated, cut: whole numbers and truth values take the same roads."""
+
+    def make(b, x, ids, seen):
+        ids = b.call("concatenate", ids, b.call("slice", ids, (slice(None), slice(2, None, -1))))
+        y = b.call("gather", x, ids, axis=1)
+        wide = b.call("broadcast_to", b.call("reshape", seen, shape=("N", 1, 6)), shape=("N", 6, 6))
+        return b.call(
+            "where", b.call("reshape", wide, shape=("N", 36)), b.call("tile", y, (1, 6)), 0.5
+        )
+
+    rng = np.random.default_rng(0)
+    others = {"ids": rng.integers(0, 5, (4, 3)), "seen": rng.integers(0, 2, (4, 6)).astype(bool)}
+    verify(make, (4, 5), others)
+
+
+def test_pieces_of_adaptive_pools(verify):
+    def make(b, x):
+        y = b.call("adaptive_max_pool2d", x, (3, 4))
+        return b.call("add", y, b.call("adaptive_average_pool2d", x, (3, 4)))
+
+    verify(make, (2, 5, 8, 9))
+
+
+@pytest.mark.parametrize("op", ["rnn_cell", "gru_cell", "lstm_cell"])
+def test_cells(verify, op):
+    gates = {"rnn_cell": 1, "gru_cell": 3, "lstm_cell": 4}[op]
+
+    def make(b, x):
+        states = [b.call("exp", x)] * (2 if op == "lstm_cell" else 1)
+        shapes = [(gates * 6, 6), (gates * 6, 6), (gates * 6,)]
+        weights = [
+            b.parameter(f"w{i}", s, init="uniform", low=-0.5, high=0.5)
+            for i, s in enumerate(shapes)
+        ]
+        y = b.call(op, x, *states, *weights)
+        return b.call("concatenate", *y) if op == "lstm_cell" else y
+
+    verify(make, (5, 6))
