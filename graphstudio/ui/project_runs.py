@@ -9,7 +9,7 @@ from pathlib import Path
 
 from graphstudio.document import format as file_format
 from graphstudio.document.format import FormatError
-from graphstudio.document.model import GraphRecord
+from graphstudio.document.model import Document
 from graphstudio.services.runs import Run, list_runs
 from graphstudio.training import files
 from graphstudio.ui.project import Project
@@ -24,19 +24,21 @@ class _Outline:
 
     nodes: frozenset[tuple[str, str]] = frozenset()
     whole: str = ""
+    source: str = ""
+    """Kind of the data: a run on other samples is no run of this project."""
 
 
 def runs_of(project: Project) -> list[Run]:
     """Runs of the project, the latest first.
 
     Projects that were never saved share one folder of runs; of those, only runs of a network much
-    like this one count.
+    like this one count, trained on the same kind of data.
     """
     found = list_runs(project.path)
     if project.path is not None:
         return found
-    ours = _outline(project.document.main).nodes
-    return [run for run in found if _share(ours, _outline_of(run.path).nodes) >= ALIKE]
+    ours = _outline(project.document)
+    return [run for run in found if _alike(ours, _outline_of(run.path))]
 
 
 def weighted_runs_of(project: Project) -> list[Run]:
@@ -44,7 +46,7 @@ def weighted_runs_of(project: Project) -> list[Run]:
     found = [run for run in runs_of(project) if run.weights is not None]
     if project.path is not None:
         return found
-    ours = _outline(project.document.main).whole
+    ours = _outline(project.document).whole
     return [run for run in found if _outline_of(run.path).whole == ours]
 
 
@@ -53,23 +55,26 @@ def weights_of(project: Project) -> Path | None:
     return next((run.weights for run in weighted_runs_of(project)), None)
 
 
-def _share(ours: frozenset[tuple[str, str]], theirs: frozenset[tuple[str, str]]) -> float:
-    return len(ours & theirs) / max(1, len(ours | theirs))
+def _alike(ours: _Outline, theirs: _Outline) -> bool:
+    share = len(ours.nodes & theirs.nodes) / max(1, len(ours.nodes | theirs.nodes))
+    return ours.source == theirs.source and share >= ALIKE
 
 
 @functools.lru_cache(maxsize=1024)
 def _outline_of(run_dir: Path) -> _Outline:
     """The network that a run trained; its copy of the project never changes."""
     try:
-        return _outline(file_format.load(run_dir / files.PROJECT).document.main)
+        return _outline(file_format.load(run_dir / files.PROJECT).document)
     except (OSError, FormatError):
         return _Outline()
 
 
-def _outline(graph: GraphRecord) -> _Outline:
+def _outline(document: Document) -> _Outline:
+    graph = document.main
     nodes = sorted((n.id, n.type, n.bypass, dict(n.params)) for n in graph.nodes.values())
     wires = sorted((w.source, w.source_port, *w.key) for w in graph.wires.values())
     return _Outline(
         frozenset((n.id, n.type) for n in graph.nodes.values()),
         json.dumps([nodes, wires], sort_keys=True, default=str),
+        document.data.source,
     )

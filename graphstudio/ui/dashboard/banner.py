@@ -98,8 +98,10 @@ class FailureBanner(QFrame):
         self._source = fetchable
         self._data.setVisible(bool(fetchable))
         self._message.setText(failure.message)
-        self._hint.setText(failure.hint)
-        self._hint.setVisible(bool(failure.hint))
+        # The button beside it does what the command line's hint says at length.
+        hint = tr("The data is not on this computer yet.") if fetchable else failure.hint
+        self._hint.setText(hint)
+        self._hint.setVisible(bool(hint))
         self._node.setVisible(bool(failure.node))
         self._details.setPlainText(failure.details)
         self._details_button.setVisible(bool(failure.details))

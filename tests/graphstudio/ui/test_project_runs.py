@@ -43,6 +43,17 @@ def test_an_unsaved_project_has_its_own_runs_only(two):
     assert weights_of(one) == mine / files.WEIGHTS
 
 
+@pytest.mark.parametrize("name", ["digits_cnn", "digits_mlp"])
+def test_examples_of_one_form_keep_their_runs_apart(qapp, root, name):
+    """The same network on MNIST has nodes of the same names."""
+    names = (name, name.replace("digits", "mnist"))
+    paths = [root / "projects" / n / f"{n}.gsproj" for n in names]
+    one, other = (Project(open_project(path).document) for path in paths)
+    mine, theirs = leave_run(one), leave_run(other)
+    assert [r.path for r in runs_of(one)] == [mine]
+    assert [r.path for r in runs_of(other)] == [theirs]
+
+
 def test_a_small_edit_keeps_the_runs_but_not_their_weights(two):
     project, _other = two
     folder = leave_run(project)
