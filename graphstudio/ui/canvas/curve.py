@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,6 +13,8 @@ Point = tuple[float, float]
 Cubic = tuple[Point, Point, Point, Point]
 
 _STEPS = 20
+_SMOOTH = 0.36
+"""Length of tangents at dots as a share of the stretch: loops come from longer ones."""
 
 
 def reach(dx: float, dy: float) -> float:
@@ -28,8 +31,27 @@ def cubic(a: Point, b: Point) -> Cubic:
 
 
 def cubics(points: Sequence[Point]) -> list[Cubic]:
-    """One curve between each two neighbours; inner points are reroute dots."""
-    return [cubic(a, b) for a, b in pairwise(points)]
+    """One curve between each two neighbours; inner points are reroute dots.
+
+    A wire leaves and enters its ports level. Through a dot it runs as the line from the point
+    before to the point behind, so that it has no corner there, wherever it leads.
+    """
+    if len(points) == 2:
+        return [cubic(*points)]
+    ways = [_direction(a, b) for a, b in zip(points, points[2:], strict=False)]
+    ways = [(1.0, 0.0), *ways, (1.0, 0.0)]
+    curves = []
+    for i, (a, b) in enumerate(pairwise(points)):
+        r = _SMOOTH * math.hypot(b[0] - a[0], b[1] - a[1])
+        (ux, uy), (vx, vy) = ways[i], ways[i + 1]
+        curves.append((a, (a[0] + ux * r, a[1] + uy * r), (b[0] - vx * r, b[1] - vy * r), b))
+    return curves
+
+
+def _direction(a: Point, b: Point) -> Point:
+    """Vector of length 1 from one point to the other; to the right if they are one."""
+    length = math.hypot(b[0] - a[0], b[1] - a[1])
+    return ((b[0] - a[0]) / length, (b[1] - a[1]) / length) if length else (1.0, 0.0)
 
 
 def around(a: Point, b: Point, level: float, stub: float, radius: float = 14.0) -> list[Cubic]:

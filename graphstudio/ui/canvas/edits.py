@@ -177,27 +177,37 @@ class Edits:
             self._view.status_message.emit(tr("None of these can be connected in this order."))
 
     def add_dot(self, key: WireKey, pos: QPointF) -> None:
-        """Put a dot on a wire, where it comes nearest to this place; the wire stays as it lies."""
-        item = self._scene.wires[key]
-        near = [curve.nearest(curve.polyline(c), pos.x(), pos.y()) for c in item.curves]
+        """Put a dot on a wire, where it comes nearest to this place."""
+        curves = self._scene.wires[key].curves
+        near = [curve.nearest(curve.polyline(c), pos.x(), pos.y()) for c in curves]
         at = min(range(len(near)), key=lambda i: near[i][0])
-        route = list(item.wire.route)
-        # Without dots a wire may consist of several curves, around nodes; else one ends at each.
-        route.insert(at if route else 0, near[at][1])
-        self._push(commands.set_route(self._doc, self._graph_id, key, route))
+        self._push(self._with_dot(key, at, near[at][1]))
 
     def add_dots(self, keys: Iterable[WireKey]) -> None:
         """Put a dot in the middle of each of these wires, as one step."""
         name, changes = Message("Reroute wire"), []
         for key in sorted(keys):
-            item = self._scene.wires[key]
-            longest = max(range(len(item.curves)), key=lambda i: _extent(item.curves[i]))
-            route = list(item.wire.route)
-            middle = curve.point_at(item.curves[longest], 0.5)
-            route.insert(longest if route else 0, middle)
-            name, more = commands.set_route(self._doc, self._graph_id, key, route)
+            curves = self._scene.wires[key].curves
+            longest = max(range(len(curves)), key=lambda i: _extent(curves[i]))
+            middle = curve.point_at(curves[longest], 0.5)
+            name, more = self._with_dot(key, longest, middle)
             changes += more
         self._push((name, changes))
+
+    def _with_dot(self, key: WireKey, at: int, dot: curve.Point) -> tuple[Message, list[Change]]:
+        """The command that puts a dot on one of the curves of a wire.
+
+        A wire without dots that leads back runs around nodes on its own; to stay there it gets
+        dots at both ends of its long stretch, too.
+        """
+        item = self._scene.wires[key]
+        route = list(item.wire.route)
+        if not route and len(item.curves) > 1:
+            back = max(item.curves, key=_extent)
+            route = [back[0], back[3]]
+            at = 0 if dot[0] > back[0][0] else 2 if dot[0] < back[3][0] else 1
+        route.insert(at, dot)
+        return commands.set_route(self._doc, self._graph_id, key, route)
 
     def move_dot(self, key: WireKey, dot: int, pos: QPointF) -> None:
         route = list(self._scene.graph.wires[key].route)

@@ -68,11 +68,28 @@ def test_dots_keep_the_order_in_which_the_wire_runs(view, model, key, lead):
         model.project.undo()
 
 
-def test_a_dot_on_a_wire_that_leads_back_lies_on_it(view, model):
+def test_a_wire_that_leads_back_stays_around_its_nodes(view, model):
     key = (model["flatten"], "x")
     assert len(view.graph_scene.wires[key].curves) > 1
     view.edits.add_dot(key, QPointF(400, 190))
-    assert route(model, key) == ((400.0, 200.0),)
+    first, dot, last = route(model, key)
+    assert dot == (400.0, 200.0)
+    assert first[1] == last[1] == 200.0
+    assert last[0] < 0 < 400 < first[0]
+    bodies = [i.body_rect().adjusted(4, 4, -4, -4) for i in view.graph_scene.nodes.values()]
+    for x, y in view.graph_scene.wires[key].points():
+        assert not any(body.contains(x, y) for body in bodies)
+
+
+def test_a_wire_has_no_corner_and_no_loop_at_its_dots(view, model, key, lead):
+    lead((520.0, 80.0), (560.0, 90.0))
+    before, at, behind = view.graph_scene.wires[key].curves
+    for one, next_ in ((before, at), (at, behind)):
+        (ax, ay), (bx, by) = one[2], next_[0]
+        cx, cy = next_[1]
+        assert (bx - ax) * (cy - by) == pytest.approx((by - ay) * (cx - bx), abs=1e-6)
+    xs = [x for x, _ in view.graph_scene.wires[key].points()]
+    assert xs == sorted(xs)
 
 
 def test_a_dot_is_dragged_on_the_grid_in_one_step(hand, view, model, key, lead):
