@@ -200,7 +200,7 @@ class MainWindow(QMainWindow):
 
     def recover(self, recovered: Recovered) -> None:
         """Open work that a crash left behind."""
-        self.files.take_recovered(recovered.document, recovered.path)
+        self.files.take_recovered(recovered.document, recovered.path, example=recovered.example)
         recovered.forget()
         self.autosave.write()
         self.notices.show_notice(

@@ -44,7 +44,7 @@ class Project(QObject):
         self.document = document
         self.graph_id = MAIN
         self.path = path
-        self._example = example
+        self.example = example
         self.history = History(document)
         self.history.subscribe(self._on_change)
         self.checker = Checker(document, describe_data)
@@ -57,7 +57,7 @@ class Project(QObject):
     @property
     def name(self) -> str:
         """As titles show it: that of its file, or of the example that it is a copy of."""
-        return self.path.stem if self.path else self._example or tr("New project")
+        return self.path.stem if self.path else self.example or tr("New project")
 
     def push(self, command: tuple[Message, Sequence[Change]], *, merge: str = "") -> bool:
         """Carry out a command of ``document.commands``; False (and ``refused``) if it cannot be."""

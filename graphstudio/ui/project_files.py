@@ -184,9 +184,9 @@ class ProjectFiles(QObject):
         )
         return True
 
-    def take_recovered(self, document: Document, path: Path | None) -> None:
+    def take_recovered(self, document: Document, path: Path | None, *, example: str = "") -> None:
         """Open recovered work: changed since its file, so that it asks to be saved."""
-        self._take(document, path)
+        self._take(document, path, example=example)
         self.project.history.mark_unclean()
         self.project.clean_changed.emit(False)
 

@@ -72,6 +72,7 @@ class Autosave(QObject):
         record = {
             "version": VERSION,
             "path": str(project.path) if project.path else None,
+            "example": project.example,
             "time": time.time(),
             "document": file_format.dumps(project.document),
         }
@@ -123,10 +124,12 @@ class Recovered:
     time: float
     """When the copy was written, in seconds since 1970."""
     document: Document
+    example: str = ""
+    """Name of the example that it began as."""
 
     @property
     def name(self) -> str:
-        return self.path.stem if self.path else ""
+        return self.path.stem if self.path else self.example
 
     def forget(self) -> None:
         """Remove the copy."""
@@ -169,7 +172,8 @@ def _read(file: Path) -> Recovered:
         raise TypeError("the document is no text")
     document = file_format.loads(record["document"]).document
     path = Path(record["path"]) if record["path"] else None
-    return Recovered(file, path, float(record["time"]), document)
+    example = str(record.get("example", ""))
+    return Recovered(file, path, float(record["time"]), document, example)
 
 
 def _set_aside(file: Path, tell: Callable[[Path], object]) -> None:

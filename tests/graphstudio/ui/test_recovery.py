@@ -25,7 +25,7 @@ from graphstudio.ui.project import Project
 from graphstudio.ui.recovery import Autosave
 path = {path!r}
 document = f.load(Path(path)).document if path else Document()
-project = Project(document, Path(path) if path else None)
+project = Project(document, Path(path) if path else None, example={example!r})
 autosave = Autosave()
 autosave.watch(project)
 project.push(commands.add_node(document, "main", "layer.dense", (10, 20), label="Kept"))
@@ -35,11 +35,14 @@ os._exit(9)
 """
 
 
-def crash(path: str = "") -> None:
+def crash(path: str = "", example: str = "") -> None:
     """A process that edits a project, is left alone for a moment, and dies."""
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", CRASH.format(path=path)], env=env, capture_output=True, timeout=60
+        [sys.executable, "-c", CRASH.format(path=path, example=example)],
+        env=env,
+        capture_output=True,
+        timeout=60,
     )
     assert done.returncode == 9, done.stderr.decode()
 
@@ -145,6 +148,15 @@ def test_recovered_work_asks_to_be_saved(window, answers):
     assert left_behind() == []
     window.files.new()
     assert any(a.startswith("unsaved") for a in answers.asked)
+
+
+def test_a_recovered_example_has_its_name_again(window, answers):
+    crash(example="digits_cnn")
+    answers.on_recover = "recover"
+    offer_recovery(window)
+    assert answers.asked == ["recover digits_cnn"]
+    assert window.windowTitle().startswith("digits_cnn")
+    assert window.project.path is None
 
 
 def test_discarded_work_is_not_offered_again(window, answers):
