@@ -29,8 +29,8 @@ BOTTOM_SHARE = 0.36
 BOTTOM_MOST = 0.4
 WIDE = 1800
 """Width of a window in pixels from which training and code stand side by side."""
-COMFORTABLE = QSize(1440, 900)
-"""Size of the window at a first start, where the screen has room for it."""
+COMFORTABLE, MOST, SHARE = QSize(1440, 900), QSize(2000, 1250), 0.75
+"""Size of the window at a first start; on a large screen it takes a share of it, up to a limit."""
 FRAME = QSize(16, 48)
 """Room for title bar and borders, which no system tells before the window is shown."""
 
@@ -215,12 +215,18 @@ def restore_geometry(window: QMainWindow, settings: Settings) -> None:
     """
     room = window.screen().availableGeometry()
     if not settings.geometry or not window.restoreGeometry(to_bytes(settings.geometry)):
-        window.resize(COMFORTABLE.boundedTo(room.size() - FRAME))
+        window.resize(first_size(room.size()))
         return
     if window.windowState() & (Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen):
         return  # the system gives it its size
     room = window.screen().availableGeometry()
     window.setGeometry(inside(window.geometry(), room))
+
+
+def first_size(room: QSize) -> QSize:
+    """Size of a first window on a screen with this much room."""
+    size = COMFORTABLE.expandedTo((room * SHARE).boundedTo(MOST))
+    return size.boundedTo(room - FRAME)
 
 
 def inside(wanted: QRect, room: QRect) -> QRect:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QRect
+from PySide6.QtCore import QRect, QSize
 from PySide6.QtWidgets import QMainWindow
 
-from graphstudio.ui.docks import COMFORTABLE, FRAME, inside, restore_geometry, save_layout
+from graphstudio.ui.docks import FRAME, first_size, inside, restore_geometry, save_layout
 from graphstudio.ui.settings import Settings
 
 SCREENS = [(1280, 720), (1366, 768), (1440, 900), (1920, 1080)]
@@ -42,7 +42,19 @@ def test_the_first_window_leaves_room_for_its_frame(qtbot):
     qtbot.addWidget(window)
     restore_geometry(window, Settings())
     room = window.screen().availableSize()
-    assert window.size() == COMFORTABLE.boundedTo(room - FRAME)
+    assert window.size() == first_size(room)
+
+
+@pytest.mark.parametrize(
+    ("screen", "size"),
+    [
+        ((1280, 720), (1264, 672)), ((1366, 768), (1350, 720)), ((1440, 900), (1424, 852)),
+        ((1920, 1080), (1440, 900)), ((2560, 1440), (1920, 1080)), ((5120, 2880), (2000, 1250)),
+        ((3440, 1440), (2000, 1080)),
+    ],
+)  # fmt: skip
+def test_the_first_window_suits_its_screen(screen, size):
+    assert first_size(QSize(*screen)).toTuple() == size
 
 
 def test_a_window_of_a_larger_screen_is_made_to_fit(qtbot):
