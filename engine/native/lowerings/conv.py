@@ -6,7 +6,6 @@ frame of the thread's own, which stays in its cache while the taps run over it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from engine.native.lowerings.images import (
     input_frame,
 )
 from engine.native.lowerings.matmul import pack
+from engine.native.lowerings.turn import sum_and_turn
 from engine.native.products import load_columns, product_rows, store_columns, tile_for
 from engine.native.writer import Use, Writer, element_strides
 
@@ -371,27 +371,5 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
             Use(frames, True, None),
         ],
     )
-    _turn(w, parts, out, inner, g.filters)
+    sum_and_turn(w, parts, out, 1, inner, g.filters)
     return 1
-
-
-def _turn(w: Writer, parts: Any, out: Any, inner: int, filters: int) -> None:
-    """``out[filter, :] = sum over threads of parts[thread, :, filter]``."""
-
-    def write(f: Function, thread: Val, count: Val, pp: Val, po: Val) -> None:
-        b = f.b
-        first, last = f.share(filters, thread, count, math.gcd(filters, 16))
-        with f.loop(0, inner) as i, f.loop(first, last, may_be_empty=True) as o:
-            with f.loop(0, count, carry=[f32(0.0)]) as t:
-                value = b.load(
-                    f.at(pp, (t.index, inner * filters), (i.index, filters), (o.index, 1))
-                )
-                t.next = [b.fadd(t.carried[0], value)]
-            b.store(t.result[0], f.at(po, (o.index, inner), (i.index, 1)))
-
-    w.kernel(
-        ("turn", inner, filters),
-        [parts, out],
-        write,
-        [Use(parts, False, None), Use(out, True, None)],
-    )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.native.emit import Axis, Function, Val, const, f32, multiply_tile
+from engine.native.emit import Axis, Function, Val, const, multiply_tile
 from engine.native.loops import elementwise
 from engine.native.lowerings import conv, depthwise, lowering
 from engine.native.lowerings.images import (
@@ -23,6 +23,7 @@ from engine.native.lowerings.images import (
     input_frame,
 )
 from engine.native.lowerings.pool import as_map, as_map_window
+from engine.native.lowerings.turn import sum_and_turn
 from engine.native.products import load_columns, product_rows, store_columns, tile_for
 from engine.native.writer import Writer, touching
 
@@ -355,21 +356,3 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     w.kernel(key, [parts, frames, x, grad], write, touching([parts, frames], [x, grad]))
     sum_and_turn(w, parts, out, p.groups, p.inner, p.filters)
     return 1
-
-
-def sum_and_turn(w: Writer, parts: Any, out: Any, groups: int, inner: int, filters: int) -> None:
-    """``out[group, filter, :] = sum over threads of parts[thread, group, :, filter]``."""
-
-    def write(f: Function, thread: Val, count: Val, po: Val, pp: Val) -> None:
-        b = f.b
-        first, last = f.share(groups * filters, thread, count)
-        with f.loop(first, last, may_be_empty=True) as line, f.loop(0, inner) as i:
-            group, o = b.sdiv(line.index, const(filters)), b.srem(line.index, const(filters))
-            spot = f.at(pp, (group, inner * filters), (i.index, filters), (o, 1))
-            with f.loop(0, count, carry=[f32(0.0)]) as t:
-                value = b.load(f.at(spot, (t.index, groups * inner * filters)))
-                t.next = [b.fadd(t.carried[0], value)]
-            b.store(t.result[0], f.at(po, (line.index, inner), (i.index, 1)))
-
-    key = ("sum-and-turn", groups, inner, filters)
-    w.kernel(key, [out, parts], write, touching([out], [parts]))

@@ -159,6 +159,12 @@ def can_lower(step: NamedStep) -> bool:
     return f"{types[:-1]}-{types[-1]}" in MIXED[step.name]
 
 
+def rule_key(step: NamedStep) -> tuple[Any, ...]:
+    """What a rule's code depends on."""
+    attrs = ((k, v) for k, v in step.attrs.items() if isinstance(v, str | int | float))
+    return step.name, tuple(sorted(attrs))
+
+
 @lowering(*RULES)
 def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
     """One pass for the first step and for those after it that work on the same elements."""
@@ -169,13 +175,7 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
     group = _group(steps)
     shape = group[0].outputs[0].shape
     outputs, inputs, program = _dataflow(group)
-    key = tuple(
-        (
-            s.name,
-            tuple(sorted((k, v) for k, v in s.attrs.items() if isinstance(v, str | int | float))),
-        )
-        for s in group
-    )
+    key = tuple(rule_key(s) for s in group)
 
     def body(f: Function, *loaded: Val) -> list[Val]:
         given = [as_bit(f, v) for v in loaded]

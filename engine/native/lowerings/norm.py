@@ -10,7 +10,7 @@ import numpy as np
 from engine.native.emit import Function, Val, const, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
-from engine.native.lowerings.elementwise import RULES
+from engine.native.lowerings.elementwise import RULES, can_lower, rule_key
 from engine.native.lowerings.reduce import combine, rows_and_columns
 from engine.native.writer import Use, Writer
 
@@ -129,14 +129,14 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         for step, other in followers:
             value = made[-1]
             if other is None:
-                made.append(RULES["relu"](f, step.attrs, value))
+                made.append(RULES[step.name](f, step.attrs, value))
             else:
                 made.append(b.fadd(value, next(further)))
         return made
 
     elementwise(
         w,
-        ("normalise", tuple(step.name for step, _ in followers)),
+        ("normalise", tuple(rule_key(step) for step, _ in followers)),
         x.shape,
         outputs,
         [x, mean.reshape(shape), factor.reshape(shape), beta.reshape(shape), *extras],
@@ -146,7 +146,8 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
 
 
 def _followers(steps: Sequence[NamedStep], y: Any) -> list[tuple[NamedStep, Any]]:
-    """Steps after the normalisation that the same pass can do: a sum with a like array, ReLU.
+    """Steps after the normalisation that the same pass can do: a sum with a like array, or what
+    makes one number of one.
 
     With each goes the other operand of a sum.
     """
@@ -160,10 +161,13 @@ def _followers(steps: Sequence[NamedStep], y: Any) -> list[tuple[NamedStep, Any]
     found: list[tuple[NamedStep, Any]] = []
     current = y
     for step in steps[:2]:
-        if step.name not in ("relu", "add") or not all(map(like, (*step.inputs, step.outputs[0]))):
+        single = len(step.inputs) == 1 and can_lower(step)
+        if not (single or step.name == "add"):
+            break
+        if not all(map(like, (*step.inputs, step.outputs[0]))):
             break
         own = [start(a) == start(current) for a in step.inputs]
-        if step.name == "relu":
+        if single:
             if not own[0]:
                 break
             found.append((step, None))

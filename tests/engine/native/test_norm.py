@@ -51,3 +51,13 @@ def test_layer_norm_over_two_axes(verify):
         return b.call("sigmoid", b.call("layer_norm", x, *weights, num_axes=2))
 
     verify(make, (4, 5, 6))
+
+
+@pytest.mark.parametrize("name", ["relu6", "silu", "leaky_relu", "gelu"])
+def test_batch_norm_and_what_follows_in_one_pass(verify, name):
+    def make(b, x):
+        weights = parameter(b, "scale", 20), parameter(b, "offset", 20)
+        states = b.state("mean", (20,)), b.state("var", (20,), value=1.0)
+        return b.call(name, b.call("batch_norm", conv(b, x, 3, 20), *weights, *states))
+
+    verify(make, (3, 3, 5, 6), tolerance=1e-4)
