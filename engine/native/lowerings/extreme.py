@@ -21,25 +21,28 @@ if TYPE_CHECKING:
 @lowering("max")
 def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Greatest element."""
-    return _reduced(w, steps[0], steps[0].attrs["axes"], float("-inf"), greater)
+    return reduced(w, steps[0], steps[0].attrs["axes"], float("-inf"), greater)
 
 
 @lowering("min")
 def lower_min(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Smallest element."""
-    return _reduced(w, steps[0], steps[0].attrs["axes"], float("inf"), smaller)
+    return reduced(w, steps[0], steps[0].attrs["axes"], float("inf"), smaller)
 
 
 @lowering("prod")
 def lower_prod(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Product."""
-    return _reduced(w, steps[0], (steps[0].attrs["axis"],), 1.0, lambda f: f.b.fmul)
+    return reduced(w, steps[0], (steps[0].attrs["axis"],), 1.0, lambda f: f.b.fmul)
 
 
-def _reduced(
+def reduced(
     w: Writer, step: NamedStep, axes: Sequence[int], start: float, fold_of: Callable[..., Fold]
 ) -> int:
-    """Each result by itself, or a register of them, where what stays lies fastest in memory."""
+    """Each result by itself, or a register of them, where what stays lies fastest in memory.
+
+    Every axis is folded by itself and then into the next: the error of a sum stays small.
+    """
     x, out = step.inputs[0], step.outputs[0]
     if x.dtype != np.float32 or not x.size:
         return 0
@@ -66,28 +69,28 @@ def _reduced(
             )
             lanes = w.lanes if vectors else width
 
-            def over(level: int, place: Val, total: list[Val]) -> list[Val]:
-                size, stride = inside.sizes[level], away[level]
-                last = level == len(inside.sizes) - 1
-                whole = size // w.lanes * w.lanes if last and vectors else size
-                with f.loop(0, whole, w.lanes if last and vectors else 1, carry=total) as i:
-                    spot = f.at(place, (i.index, stride))
-                    i.next = (
-                        [fold(i.carried[0], f.load(spot, lanes)), *i.carried[1:]]
-                        if last
-                        else over(level + 1, spot, i.carried)
-                    )
-                result = i.result
-                if whole < size:
-                    with f.loop(whole, size, carry=result) as i:
-                        value = f.load(f.at(place, (i.index, stride)), 1)
-                        i.next = [i.carried[0], fold(i.carried[1], value)]
-                    result = i.result
-                return result
-
             first = f32(start) if lanes == 1 else f.splat(f32(start), lanes)
             # What no whole register takes is folded into a number of its own.
-            found = over(0, source, [first, f32(start)] if vectors else [first])
+            begin = [first, f32(start)] if vectors else [first]
+
+            def over(level: int, place: Val) -> list[Val]:
+                size, stride = inside.sizes[level], away[level]
+                if level < len(inside.sizes) - 1:
+                    with f.loop(0, size, carry=begin) as i:
+                        found = over(level + 1, f.at(place, (i.index, stride)))
+                        i.next = [fold(a, v) for a, v in zip(i.carried, found, strict=True)]
+                    return i.result
+                whole = size // w.lanes * w.lanes if vectors else size
+                with f.loop(0, whole, w.lanes if vectors else 1, carry=begin[:1]) as i:
+                    i.next = [fold(i.carried[0], f.load(f.at(place, (i.index, stride)), lanes))]
+                result = [*i.result, *begin[1:]]
+                if whole < size:
+                    with f.loop(whole, size, carry=result[1:]) as i:
+                        i.next = [fold(i.carried[0], f.load(f.at(place, (i.index, stride)), 1))]
+                    result[1:] = i.result
+                return result
+
+            found = over(0, source)
             value = fold(joined(f, found[0], fold), found[1]) if vectors else found[0]
             f.store(value, target, width)
 

@@ -9,8 +9,8 @@ import numpy as np
 from llvmlite import ir
 
 from engine.native.emit import F32, Function, Val, const, f32
-from engine.native.loops import walk
 from engine.native.lowerings import lowering
+from engine.native.lowerings.extreme import reduced
 from engine.native.lowerings.rows import across, along
 from engine.native.products import load_columns, store_columns
 from engine.native.writer import GRAIN, SMALL, Use, Writer, element_strides, whole
@@ -28,16 +28,17 @@ def lower_sum(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     view = rows_and_columns(x, step.attrs["axes"])
     if view is None:
-        return _sum_blocks(w, x, out, step.attrs["axes"])
+        return _sum_blocks(w, step)
     rows, columns = view
     if not out.flags.c_contiguous:
-        return _sum_blocks(w, x, out, step.attrs["axes"])
+        return _sum_blocks(w, step)
     sum_rows(w, x, out, rows, columns)
     return 1
 
 
-def _sum_blocks(w: Writer, x: Any, out: Any, axes: Sequence[int]) -> int:
+def _sum_blocks(w: Writer, step: NamedStep) -> int:
     """Sum over axes between others: ``out[i, c] = sum over r of x[i, r, c]``, i shared."""
+    x, out, axes = step.inputs[0], step.outputs[0], step.attrs["axes"]
     gone = {a % x.ndim for a in axes}
     strides = element_strides(x)
     order = sorted((a for a in range(x.ndim) if x.shape[a] != 1), key=lambda a: -strides[a])
@@ -55,7 +56,7 @@ def _sum_blocks(w: Writer, x: Any, out: Any, axes: Sequence[int]) -> int:
     kept = [a for a in order if a not in gone]
     outer, rows, columns = sizes
     if not regular or kept != sorted(kept):
-        return _sum_anyhow(w, x, out, gone)
+        return reduced(w, step, axes, 0.0, lambda f: f.b.fadd)
     if columns == 1:
         return _sum_lines(w, x, out, outer, rows)
 
@@ -71,40 +72,6 @@ def _sum_blocks(w: Writer, x: Any, out: Any, axes: Sequence[int]) -> int:
         write,
         [Use(x, False, None), Use(out, True, None)],
     )
-    return 1
-
-
-def _sum_anyhow(w: Writer, x: Any, out: Any, gone: set[int]) -> int:
-    """Sum over any axes in any memory order, one element of the result after another."""
-    kept = [a for a in range(x.ndim) if a not in gone]
-    sizes = [x.shape[a] for a in kept] or [1]
-    inner = [x.shape[a] for a in sorted(gone)]
-    strides = element_strides(x)
-    own = [strides[a] for a in kept] or [0]
-    away = [strides[a] for a in sorted(gone)]
-    places = element_strides(out)
-    target = [places[a] for a in kept] if out.ndim == x.ndim else list(places)
-    target = target or [0]
-
-    def write(f: Function, thread: Val, count: Val, px: Val, po: Val) -> None:
-        b = f.b
-
-        def element(positions: list[Val], _width: int) -> None:
-            def fold(level: int, start: Val, total: Val) -> Val:
-                if level == len(inner):
-                    return b.fadd(total, b.load(start))
-                with f.loop(0, inner[level], carry=[total]) as i:
-                    further = f.at(start, (i.index, away[level]))
-                    i.next = [fold(level + 1, further, i.carried[0])]
-                return i.result[0]
-
-            start = f.at(px, *zip(positions, own, strict=True))
-            b.store(fold(0, start, f32(0.0)), f.at(po, *zip(positions, target, strict=True)))
-
-        walk(f, sizes, thread, count, element)
-
-    key = ("sum-anyhow", tuple(sizes), tuple(inner), tuple(own), tuple(away), tuple(target))
-    w.kernel(key, [x, out], write, [Use(x, False, None), Use(out, True, None)])
     return 1
 
 

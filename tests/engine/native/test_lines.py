@@ -120,3 +120,15 @@ def test_the_sum_of_everything_keeps_its_digits(size):
     rows = np.random.default_rng(0).uniform(0.0, 1.0, (size, 1)).astype(np.float32)
     expected = rows.sum(dtype=np.float64)
     np.testing.assert_allclose(plan.forward({"x": rows})["y"], expected, rtol=2e-7)
+
+
+@pytest.mark.parametrize("axis", [(0, 2, 3), (1, 2, 3), (0, 1), (3,)])
+def test_sums_of_a_part_of_a_map(verify, axis):
+    """As the gradient of an offset, where the map went into a joined one."""
+
+    def make(b, x):
+        w = b.parameter("w", (40, 3, 1, 1), init="uniform", low=-0.5, high=0.5)
+        y = b.call("slice", b.call("conv2d", x, w), (slice(None), slice(3, 38)))
+        return b.call("multiply", y, b.call("sum", y, axis=axis, keepdims=True))
+
+    verify(make, (3, 3, 5, 6))
