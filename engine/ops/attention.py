@@ -88,7 +88,22 @@ def multi_head_attention(
     mask : bool, broadcast to (N, heads, T, S), optional
         True where a query may see a key.
     """
+    for what, x in (("query", query), ("key", key), ("value", value)):
+        if x.ndim != 3 or x.shape[2] != query.shape[-1]:
+            raise ShapeError(
+                f"attention found query {query.shape} and {what} {x.shape}; expected (N, T, E) and "
+                "(N, S, E) with one width E."
+            )
     width = query.shape[-1]
+    for what, b, size in (("in_bias", in_bias, 3 * width), ("out_bias", out_bias, width)):
+        if b is not None and b.shape != (size,):
+            raise ShapeError(f"attention found {what} {b.shape}; expected ({size},).")
+    if out_weight.shape != (width, width):
+        raise ShapeError(
+            f"attention found out_weight {out_weight.shape}; expected ({width}, {width})."
+        )
+    if mask is not None and mask.ndim > 4:
+        raise ShapeError(f"attention found mask {mask.shape}; expected at most (N, heads, T, S).")
     if in_weight.shape != (3 * width, width) or width % num_heads:
         raise ShapeError(
             f"attention found width {width}, {num_heads} heads and projections {in_weight.shape}; "
@@ -139,6 +154,10 @@ def sinusoidal_positions(x: Any) -> Any:
 
     Computed in float64: in float32 the angles lose digits at late positions.
     """
+    if x.ndim != 3 or not x.shape[2]:
+        raise ShapeError(
+            f"sinusoidal_positions found shape {x.shape}; expected (N, T, D) with D of 1 or more."
+        )
     length, width = x.shape[-2:]
     rate = np.exp(np.arange(0, width, 2) * (-math.log(10_000.0) / width))
     angle = np.arange(length)[:, None] * rate

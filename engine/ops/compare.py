@@ -96,6 +96,10 @@ class _ArgMax(Primitive):
     passes_gradient = False
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        if not inputs[0].shape[attrs["axis"]]:
+            raise ShapeError(
+                f"argmax found shape {inputs[0].shape}; expected at least one element to compare."
+            )
         shape = reduced_shape(inputs[0].shape, (attrs["axis"],), False)
         return Spec(shape, np.dtype(np.int64))
 
@@ -167,7 +171,7 @@ class _Cast(Primitive):
 
 def check_ids(what: str, logits: Spec, ids: Spec) -> None:
     """Raise unless logits are (N, C, ...) and ids are whole numbers (N, ...)."""
-    if len(logits.shape) < 2:
+    if len(logits.shape) < 2 or not logits.shape[1]:
         raise ShapeError(f"{what} found logits {logits.shape}; expected (N, classes, ...).")
     expected = logits.shape[:1] + logits.shape[2:]
     if ids.shape != expected:

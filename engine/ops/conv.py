@@ -336,6 +336,7 @@ def _conv(
 ) -> Any:
     x, weight = lift(x, weight)
     require_float(what, x.spec)
+    same_dtype(what, x.spec, weight.spec)
     letters = "DHW"[3 - nd :]
     if x.ndim != nd + 2 or weight.ndim != nd + 2:
         raise ShapeError(
@@ -431,6 +432,7 @@ def _conv_transpose(
 ) -> Any:
     x, weight = lift(x, weight)
     require_float(what, x.spec)
+    same_dtype(what, x.spec, weight.spec)
     if x.ndim != nd + 2 or weight.ndim != nd + 2:
         raise ShapeError(
             f"{what} found input {x.shape} and weight {weight.shape}; expected input "
@@ -462,8 +464,11 @@ def _conv_transpose(
             after, rest = after - shift, max(extra[i] - shift - window.stride[i] + 1, 0)
         own_pads.append((before, after))
         zeros.append(rest)
-    if min(spatial) < 1:
-        raise ShapeError(f"{what} would make spatial shape {tuple(spatial)}; pad less.")
+    if min(spatial) < 1 or 0 in x.shape[2:]:
+        raise ShapeError(
+            f"{what} found input {x.shape}, which would make spatial shape {tuple(spatial)}; "
+            "expected at least 1 along each axis. Pad less."
+        )
     y = apply(
         "conv_input_gradient",
         x,

@@ -72,7 +72,10 @@ def _sizes(terms: Sequence[str], inputs: Sequence[Spec]) -> dict[str, int]:
             )
         for letter, n in zip(term, spec.shape, strict=True):
             if sizes.setdefault(letter, n) != n:
-                raise ShapeError(f"einsum found sizes {sizes[letter]} and {n} for axis '{letter}'.")
+                raise ShapeError(
+                    f"einsum found sizes {sizes[letter]} and {n} for axis '{letter}'; expected one "
+                    "size a letter."
+                )
     return sizes
 
 

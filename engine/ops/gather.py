@@ -208,7 +208,10 @@ def embedding(ids: Any, table: Any, padding_idx: int | None = None) -> Any:
     if table.ndim < 2:
         raise ShapeError(f"embedding found table {table.shape}; expected (rows, width).")
     if padding_idx is not None and not 0 <= padding_idx < table.shape[0]:
-        raise EngineError(f"embedding found padding_idx={padding_idx} for {table.shape[0]} rows.")
+        raise EngineError(
+            f"embedding found padding_idx={padding_idx} for {table.shape[0]} rows; expected 0 to "
+            f"{table.shape[0] - 1}."
+        )
     return apply("take", table, ids, padding_idx=padding_idx)
 
 

@@ -204,7 +204,9 @@ def gru(
     ----------
     Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014.
     """
-    (h,), steps, masked = prepared("gru", x, weight_ih, weight_hh, (h0,), lengths)
+    (h,), steps, masked = prepared(
+        "gru", 3, x, (weight_ih, weight_hh), (bias_ih, bias_hh), (h0,), lengths
+    )
     gates = matmul(x, weight_ih, False, True)
     gates = gates if bias_ih is None else gates + bias_ih
     if bias_hh is None:

@@ -228,7 +228,9 @@ def lstm(
     ----------
     Hochreiter and Schmidhuber, "Long short-term memory", 1997.
     """
-    (h, c), steps, masked = prepared("lstm", x, weight_ih, weight_hh, (h0, c0), lengths)
+    (h, c), steps, masked = prepared(
+        "lstm", 4, x, (weight_ih, weight_hh), (bias,), (h0, c0), lengths
+    )
     gates = matmul(x, weight_ih, False, True)
     gates = gates if bias is None else gates + bias
     y, hs, cs, _ = apply_all(

@@ -15,7 +15,7 @@ import numpy as np
 from engine.backend import Array, array_module
 from engine.errors import DTypeError, EngineError, NotDifferentiableError, ShapeError
 from engine.function import Call, Primitive, Step, apply, primitive
-from engine.value import Spec
+from engine.value import Spec, require_float, same_dtype
 
 
 def sigmoid_in_place(x: Array) -> None:
@@ -108,15 +108,40 @@ def through_tanh(g: Array, y: Array, room: Array) -> None:
 
 
 def prepared(
-    what: str, x: Any, weight_ih: Any, weight_hh: Any, states: Sequence[Any], lengths: Any
+    what: str,
+    gates: int,
+    x: Any,
+    weights: tuple[Any, Any],
+    biases: Sequence[Any],
+    states: Sequence[Any],
+    lengths: Any,
 ) -> tuple[list[Any], Any, bool]:
-    """First states (zeros where not given), lengths, and whether there are any lengths."""
-    if x.ndim != 3 or weight_ih.shape[-1] != x.shape[-1]:
+    """First states (zeros where not given), lengths, and whether there are any lengths.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If an operand does not fit the others.
+    """
+    weight_ih, weight_hh = weights
+    hidden = weight_hh.shape[-1] if weight_hh.ndim else 0
+    rows = gates * hidden
+    many = "" if gates == 1 else f"{gates}"
+    if x.ndim != 3 or weight_ih.shape != (rows, x.shape[2]) or weight_hh.shape != (rows, hidden):
         raise ShapeError(
-            f"{what} found input {x.shape} and weight {weight_ih.shape}; expected (N, T, D) and "
-            "(gates x H, D)."
+            f"{what} found input {x.shape} and weights {weight_ih.shape} and {weight_hh.shape}; "
+            f"expected (N, T, D), ({many}H, D) and ({many}H, H)."
         )
-    n, hidden = x.shape[0], weight_hh.shape[1]
+    if not x.shape[1]:
+        raise ShapeError(f"{what} found input {x.shape}; expected at least one time step.")
+    require_float(what, x.spec)
+    n = x.shape[0]
+    wanted = [("bias", v, (rows,)) for v in biases] + [("state", v, (n, hidden)) for v in states]
+    for name, value, shape in wanted:
+        if value is not None and value.shape != shape:
+            raise ShapeError(f"{what} found {name} {value.shape}; expected {shape}.")
+    operands = [weight_ih, weight_hh, *(v for _, v, _ in wanted if v is not None)]
+    same_dtype(what, x.spec, *(v.spec for v in operands))
     first = [x.constant_like(np.zeros((n, hidden), x.dtype)) if s is None else s for s in states]
     if lengths is None:
         return first, x.constant_like(np.full(n, x.shape[1], np.int64)), False

@@ -171,7 +171,9 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
         n in (1, m) for n, m in zip(x.shape, shape[max(lead, 0) :], strict=True)
     )
     if not fits:
-        raise ShapeError(f"broadcast_to cannot take {x.shape} to {shape}; sizes agree or are 1.")
+        raise ShapeError(
+            f"broadcast_to cannot take {x.shape} to {shape}; expected sizes that agree or are 1."
+        )
     return apply("broadcast_to", x, shape=tuple(shape))
 
 

@@ -54,8 +54,8 @@ def _adaptive(size: int, new: int) -> np.ndarray[Any, Any]:
 
 
 def _require_map(what: str, x: Any) -> None:
-    if x.ndim != 4:
-        raise ShapeError(f"{what} found shape {x.shape}; expected (N, C, H, W).")
+    if x.ndim != 4 or not all(x.shape[2:]):
+        raise ShapeError(f"{what} found shape {x.shape}; expected (N, C, H, W) with some pixels.")
 
 
 def _require_line(what: str, x: Any) -> None:

@@ -165,7 +165,7 @@ def rnn(
     """One direction of a simple recurrent layer: sequence (N, T, H), last state (N, H)."""
     if activation not in ("tanh", "relu"):
         raise EngineError(f"rnn found activation={activation!r}; expected 'tanh' or 'relu'.")
-    (h,), steps, masked = prepared("rnn", x, weight_ih, weight_hh, (h0,), lengths)
+    (h,), steps, masked = prepared("rnn", 1, x, (weight_ih, weight_hh), (bias,), (h0,), lengths)
     gates = matmul(x, weight_ih, False, True)
     gates = gates if bias is None else gates + bias
     y, hs = apply_all(

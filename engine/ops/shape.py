@@ -297,7 +297,7 @@ def slice_(x: Any, key: Any) -> Any:
         keys = (*keys[:at], *[slice(None)] * (x.ndim - used), *keys[at + 1 :])
     used = sum(k is not None for k in keys)
     if used > x.ndim:
-        raise ShapeError(f"slice found {used} indices for shape {x.shape}.")
+        raise ShapeError(f"slice found {used} indices for shape {x.shape}; expected {x.ndim}.")
     keys = (*keys, *[slice(None)] * (x.ndim - used))
     parts: list[tuple[int, int, int]] = []
     shape: list[int] = []
@@ -314,7 +314,10 @@ def slice_(x: Any, key: Any) -> Any:
             shape.append(len(range(*part)))
         elif isinstance(k, int | np.integer):
             if not -size <= k < size:
-                raise ShapeError(f"slice found index {k} on axis {axis} of size {size}.")
+                expected = f"{-size} to {size - 1}" if size else "no index, as there is nothing"
+                raise ShapeError(
+                    f"slice found index {k} on axis {axis} of size {size}; expected {expected}."
+                )
             part = (int(k) % size, int(k) % size + 1, 1)
         else:
             raise ShapeError(
@@ -352,11 +355,15 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 1) -> Any:
     if isinstance(sections, int):
         if sections < 1 or size % sections:
             raise ShapeError(
-                f"split cannot cut size {size} on axis {axis} into {sections} equal parts."
+                f"split cannot cut size {size} on axis {axis} into {sections} equal parts; "
+                "expected a number that divides it."
             )
         sections = [size // sections] * sections
     if sum(sections) != size:
-        raise ShapeError(f"split found sizes {tuple(sections)} for size {size} on axis {axis}.")
+        raise ShapeError(
+            f"split found sizes {tuple(sections)} for size {size} on axis {axis}; expected sizes "
+            f"that add up to {size}."
+        )
     parts, start = [], 0
     for n in sections:
         parts.append(_cut(x, axis, start, start + n))

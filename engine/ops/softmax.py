@@ -23,6 +23,11 @@ class _AlongAxis(Primitive):
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         require_float(self.name, inputs[0])
+        if not inputs[0].shape[attrs["axis"]]:
+            raise ShapeError(
+                f"{self.name} found shape {inputs[0].shape}; expected at least one element along "
+                f"axis {attrs['axis']}."
+            )
         return inputs[0]
 
     def layout(self, orders: Sequence[Axes], specs: Sequence[Spec], **attrs: Any) -> list[Axes]:

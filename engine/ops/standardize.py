@@ -24,6 +24,11 @@ class _Standardize(Primitive):
 
     def infer(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         require_float("standardize", inputs[0])
+        if not inputs[0].shape[-1]:
+            raise ShapeError(
+                f"normalisation found rows of shape {inputs[0].shape}; expected at least one "
+                "element in each to take the mean of."
+            )
         return inputs[0], inputs[0].with_shape((*inputs[0].shape[:-1], 1))
 
     def prepare(
@@ -185,5 +190,6 @@ def rms_norm(x: Any, weight: Any = None, epsilon: float = 1e-6) -> Any:
 @function("l2_normalize")
 def l2_normalize(x: Any, axis: int = -1, epsilon: float = 1e-12) -> Any:
     """``x`` divided by its norm along ``axis``, or by ``epsilon`` if that is greater."""
+    require_float("l2_normalize", x.spec)
     total = apply("sum", x * x, axes=normalise_axes("l2_normalize", axis, x.ndim), keepdims=True)
     return x / apply("sqrt", apply("clip", total, low=float(epsilon) ** 2, high=None))

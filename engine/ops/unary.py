@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from engine.backend import Array, erf
-from engine.errors import EngineError
+from engine.errors import DTypeError, EngineError
 from engine.function import Call, Step, apply, function, lift, primitive
 from engine.ops.elementwise import Elementwise
+from engine.value import Spec
 
 
 class Unary(Elementwise):
@@ -36,6 +37,11 @@ class _Negative(Unary):
     name = "negative"
     ufunc = np.negative
     float_only = False
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        if inputs[0].dtype.kind == "b":
+            raise DTypeError("negative found element type bool; expected numbers.")
+        return super().infer(*inputs, **attrs)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         return (-grads[0],)
@@ -121,7 +127,6 @@ class _Erf(Elementwise):
 class _Clip(Elementwise):
     name = "clip"
     inplace = (0,)
-    float_only = False
 
     def compute(self, out: Array, scratch: Sequence[Array], *inputs: Array, **attrs: Any) -> None:
         np.clip(inputs[0], attrs["low"], attrs["high"], out=out)
