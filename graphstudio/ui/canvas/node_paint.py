@@ -77,7 +77,7 @@ class Shells:
 
     def use(self, scale: float, dpr: float) -> float:
         """Choose the pictures for a zoom; how many times larger than painted to show them."""
-        if (scale, dpr) == (self.scale, self._dpr):
+        if scale == self.scale and dpr == self._dpr:
             return 1.0
         if self.moving and dpr == self._dpr and self.num_pixels > _FEW_PIXELS:
             least, most = _STRETCH
@@ -185,7 +185,8 @@ def paint_node(
         whole = shells.whole(face, style, state)
         picture = whole or shells.shell(face, style, state)
         edge = round(MARGIN * shells.scale * dpr) / dpr * larger
-        painter.setWorldTransform(QTransform(larger, 0.0, 0.0, larger, x - edge, y - edge))
+        corner = QTransform.fromTranslate(x - edge, y - edge)
+        painter.setWorldTransform(corner if larger == 1.0 else corner.scale(larger, larger))
         painter.drawPixmap(0, 0, picture)
         texts = whole is None
     else:
