@@ -14,19 +14,23 @@ from engine.native.lowerings import lowering, winograd
 from engine.native.lowerings.images import (
     Frame,
     Geometry,
+    as_pixels,
     dense_channels_last,
     frames_for,
     geometry,
     in_channels_last,
     input_frame,
 )
-from engine.native.lowerings.matmul import pack
+from engine.native.lowerings.matmul import pack, product
 from engine.native.lowerings.turn import sum_and_turn
 from engine.native.products import load_columns, product_rows, store_columns, tile_for
 from engine.native.writer import Use, Writer, element_strides
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
+
+FEW_PIXELS = 256
+"""Pixels of an image below which a sum over one image is too short to be a product of its own."""
 
 
 def _tap_axes(g: Geometry, row: int, weight_row: int) -> list[Axis]:
@@ -51,8 +55,11 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     x = in_channels_last(w, x)
     bias, relu, done = epilogue(steps, y)
+    if g.pointwise:
+        product(w, as_pixels(x), as_pixels(weight).T, as_pixels(y), bias, relu)
+        return done
     if winograd.suits(g):
-        winograd.convolve(w, g, x, winograd.transformed_filters(w, weight), y, bias, relu)
+        winograd.convolve(w, g, x, winograd.transformed_filters(w, g, weight), y, bias, relu)
         return done
     # (filters, kh, kw, C) turned so that the filters lie side by side: (kh, kw, C, filters).
     inner = g.taps * g.channels
@@ -142,9 +149,13 @@ def lower_input_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         or not (dense_channels_last(out) and dense_channels_last(weight))
     ):
         return 0
+    if g.pointwise:
+        product(w, as_pixels(in_channels_last(w, grad)), as_pixels(weight), as_pixels(out))
+        return 1
     if winograd.suits(winograd.turned(g)):
-        filters = winograd.filters_by_rows(w, weight, flipped=True)
-        winograd.convolve(w, winograd.turned(g), in_channels_last(w, grad), filters, out)
+        back = winograd.turned(g)
+        filters = winograd.transformed_filters(w, back, weight, of_gradient=True)
+        winograd.convolve(w, back, in_channels_last(w, grad), filters, out)
         return 1
     (kh, kw), (sh, sw) = g.kernel, g.stride
     (top, _), (left, _) = g.padding
@@ -261,6 +272,9 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     if g is None or not dense_channels_last(out):
         return 0
     x, grad = in_channels_last(w, x), in_channels_last(w, grad)
+    if g.pointwise and g.out_height * g.out_width < FEW_PIXELS:
+        product(w, as_pixels(grad).T, as_pixels(x), as_pixels(out))
+        return 1
     if winograd.suits(g):
         winograd.weight_gradient(w, g, x, grad, out)
         return 1

@@ -33,6 +33,11 @@ class Geometry:
     def taps(self) -> int:
         return self.kernel[0] * self.kernel[1]
 
+    @property
+    def pointwise(self) -> bool:
+        """True if each output reads one pixel, so that all pixels together are one matrix."""
+        return self.taps == 1 and self.stride == (1, 1) and self.padding == ((0, 0), (0, 0))
+
 
 def dense_channels_last(array: Any) -> bool:
     """True if a (N, C, H, W) array lies in memory as packed (N, H, W, C)."""
@@ -40,6 +45,11 @@ def dense_channels_last(array: Any) -> bool:
     strides = element_strides(array)
     wanted = (h * w * c, 1, w * c, c)
     return all(s == t or size == 1 for s, t, size in zip(strides, wanted, array.shape, strict=True))
+
+
+def as_pixels(array: Any) -> Any:
+    """A packed channels-last (N, C, H, W) array as the matrix (N * H * W, C) that it is."""
+    return array.transpose(0, 2, 3, 1).reshape(-1, array.shape[1])
 
 
 def in_channels_last(w: Writer, array: Any) -> Any:

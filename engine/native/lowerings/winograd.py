@@ -3,7 +3,8 @@
 Each tile of 2 x 2 outputs reads 4 x 4 inputs. Tiles and filters are taken to a domain in which
 the convolution is a product by elements, so that over all channels it becomes 16 matrix products.
 Of all such schemes this one stays closest to direct summation in float32: its matrices hold only
-0, 1 and 1/2. Each thread takes whole images; what it transforms stays in its own cache.
+0, 1 and 1/2. Each thread takes whole images, several at a time where they are small, so that the
+filters are read once for many tiles; what it transforms stays in its own cache.
 
 References
 ----------
@@ -12,13 +13,13 @@ Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.native.emit import Axis, Function, Val, const, f32, zeros
 from engine.native.lowerings.images import Frame, Geometry, frames_for
-from engine.native.products import product_rows, rectified, tile_for, transpose_into
+from engine.native.products import Tile, product_rows, rectified, tile_for, transpose_into
 from engine.native.writer import GRAIN, Use, Writer
 
 POINTS = 16
@@ -37,7 +38,6 @@ def suits(g: Geometry) -> bool:
         and g.stride == (1, 1)
         and g.dilation == (1, 1)
         and min(g.channels, g.filters) >= SMALLEST
-        and tiles >= 9
         and g.out_height * g.out_width >= 0.65 * 4 * tiles
         and all(0 <= side <= 2 for pair in g.padding for side in pair)
     )
@@ -60,26 +60,41 @@ def turned(g: Geometry) -> Geometry:
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of an image, and how many rows of them are worked on at a time."""
+    """Tiles of an image, and how many of them are worked on at a time."""
 
     rows: int
     columns: int
     rows_at_once: int
+    images_at_once: int
+    """More than one only if whole images are taken."""
+
+    @property
+    def part(self) -> int:
+        """Tiles of one image that are worked on at a time."""
+        return self.rows_at_once * self.columns
 
     @property
     def block(self) -> int:
-        """Tiles worked on at a time."""
-        return self.rows_at_once * self.columns
+        """Tiles that are worked on at a time."""
+        return self.part * self.images_at_once
+
+    def row(self, channels: int) -> int:
+        """Floats from tile to tile: not a stride at which lines share one place in a cache."""
+        return channels + GRAIN if channels % 512 == 0 else channels
 
     def plane(self, channels: int) -> int:
-        """Floats from one of the 16 matrices to the next: off the strides that caches confuse."""
-        return -(-self.block * channels // GRAIN) * GRAIN + GRAIN
+        """Floats from one of the 16 matrices to the next, likewise."""
+        return -(-self.block * self.row(channels) // GRAIN) * GRAIN + GRAIN
 
 
-def _tiling(g: Geometry) -> Tiling:
+def _tiling(g: Geometry, max_threads: int) -> Tiling:
     rows, columns = -(-g.out_height // 2), -(-g.out_width // 2)
     fitting = [r for r in range(1, rows + 1) if rows % r == 0 and r * columns <= LARGEST_BLOCK]
-    return Tiling(rows, columns, max(fitting, default=1))
+    at_once = max(fitting, default=1)
+    images = 1
+    if at_once == rows:
+        images = min(LARGEST_BLOCK // (rows * columns), -(-g.images // max_threads))
+    return Tiling(rows, columns, at_once, max(1, images))
 
 
 def _frame(g: Geometry, tiling: Tiling) -> Frame:
@@ -93,31 +108,72 @@ def _frame(g: Geometry, tiling: Tiling) -> Frame:
 # The filters ----------------------------------------------------------------------------------
 
 
-def transformed_filters(w: Writer, weight: Any) -> Any:
-    """Filters (O, C, 3, 3), channels last in memory, as (16, C, O): what a product reads."""
-    rows = filters_by_rows(w, weight)
-    points, filters, channels = rows.shape
-    columns = w.scratch(rows.size).reshape(points, channels, filters)
-    size = filters * channels
+@dataclass(frozen=True)
+class Filters:
+    """The transformed filters as a product reads them: 16 matrices (inner, columns) in panels."""
 
-    def write(f: Function, thread: Val, count: Val, ps: Val, pt: Val) -> None:
-        first, last = f.share(points, thread, count)
-        with f.loop(first, last, may_be_empty=True) as p:
-            source, target = f.at(ps, (p.index, size)), f.at(pt, (p.index, size))
-            transpose_into(f, source, (1, channels), target, 0, channels, filters, w.lanes)
+    array: Any
+    inner: int
+    columns: int
+    wide: int
 
-    uses = [Use(rows, False, None), Use(columns, True, None)]
-    w.kernel(("winograd-turn", filters, channels), [rows, columns], write, uses)
-    return columns
+    @property
+    def size(self) -> int:
+        """Floats of one matrix, the last panel filled up."""
+        return -(-self.columns // self.wide) * self.wide * self.inner
 
 
-def filters_by_rows(w: Writer, weight: Any, *, flipped: bool = False) -> Any:
-    """Filters (O, C, 3, 3), channels last in memory, as (16, O, C): ``G g G'`` for each.
+def transformed_filters(
+    w: Writer, g: Geometry, weight: Any, *, of_gradient: bool = False
+) -> Filters:
+    """``G g G'`` of each of the filters (O, C, 3, 3), which lie channels last in memory.
 
-    ``flipped`` turns each filter by half a turn first.
+    The products of a convolution ``g`` sum over C; those of the gradient of its inputs, for which
+    the filters are turned by half a turn, over O.
     """
     filters, channels = weight.shape[:2]
-    out = w.scratch(POINTS * filters * channels).reshape(POINTS, filters, channels)
+    wide = _tile(w, g).vectors * w.lanes
+    if of_gradient:
+        made = Filters(_room(w, filters, channels, wide), filters, channels, wide)
+        _transform_filters(w, weight, made, flipped=True)
+        return made
+    rows = Filters(_room(w, filters, channels, channels), filters, channels, channels)
+    _transform_filters(w, weight, rows, flipped=False)
+    made = Filters(_room(w, channels, filters, wide), channels, filters, wide)
+    blocks, rest = divmod(filters, wide)
+
+    def write(f: Function, thread: Val, count: Val, ps: Val, pt: Val) -> None:
+        first, last = f.share(POINTS, thread, count)
+        with f.loop(first, last, may_be_empty=True) as p:
+            source, target = f.at(ps, (p.index, rows.size)), f.at(pt, (p.index, made.size))
+
+            def panel(number: Val | int, width: int) -> None:
+                begin = f.at(source, (number, wide * channels))
+                into = f.at(target, (number, wide * channels))
+                transpose_into(f, begin, (1, channels), into, 0, channels, width, w.lanes, wide)
+
+            if blocks:
+                with f.loop(0, blocks) as number:
+                    panel(number.index, wide)
+            if rest:
+                panel(blocks, rest)
+
+    uses = [Use(rows.array, False, None), Use(made.array, True, None)]
+    w.kernel(("winograd-turn", filters, channels, wide), [rows.array, made.array], write, uses)
+    return made
+
+
+def _room(w: Writer, inner: int, columns: int, wide: int) -> Any:
+    return w.scratch(POINTS * Filters(None, inner, columns, wide).size)
+
+
+def _tile(w: Writer, g: Geometry) -> Tile:
+    return tile_for(w.cpu, _tiling(g, w.max_threads).block, g.filters)
+
+
+def _transform_filters(w: Writer, weight: Any, made: Filters, *, flipped: bool) -> None:
+    """To 16 matrices (O, C) in panels."""
+    filters, channels = weight.shape[:2]
     half = f32(0.5)
 
     def along(f: Function, a: Val, m: Val, z: Val) -> list[Val]:
@@ -129,44 +185,55 @@ def filters_by_rows(w: Writer, weight: Any, *, flipped: bool = False) -> Any:
     def write(f: Function, thread: Val, count: Val, pw: Val, pu: Val) -> None:
         first, last = f.share(filters, thread, count)
         with f.loop(first, last, may_be_empty=True) as o:
-            source = f.at(pw, (o.index, 9 * channels))
-            target = f.at(pu, (o.index, channels))
 
-            def one(c: Val | int, width: int) -> None:
-                taps = [
-                    [f.load(f.at(source, (3 * i + j, channels), (c, 1)), width) for j in range(3)]
-                    for i in range(3)
-                ]
-                if flipped:
-                    taps = [row[::-1] for row in taps[::-1]]
-                columns = [along(f, *(taps[i][j] for i in range(3))) for j in range(3)]
-                for i in range(4):
-                    for j, value in enumerate(along(f, *(columns[k][i] for k in range(3)))):
-                        place = f.at(target, (4 * i + j, filters * channels), (c, 1))
-                        f.store(value, place, width)
+            def panel(number: Val | int, width: int) -> None:
+                source = f.at(pw, (o.index, 9 * channels), (number, made.wide))
+                target = f.at(pu, (number, filters * made.wide), (o.index, made.wide))
 
-            f.each(channels, w.lanes, one)
+                def one(c: Val | int, lanes: int) -> None:
+                    taps = [
+                        [
+                            f.load(f.at(source, (3 * i + j, channels), (c, 1)), lanes)
+                            for j in range(3)
+                        ]
+                        for i in range(3)
+                    ]
+                    if flipped:
+                        taps = [row[::-1] for row in taps[::-1]]
+                    columns = [along(f, *(taps[i][j] for i in range(3))) for j in range(3)]
+                    for i in range(4):
+                        for j, value in enumerate(along(f, *(columns[k][i] for k in range(3)))):
+                            f.store(value, f.at(target, (4 * i + j, made.size), (c, 1)), lanes)
 
-    uses = [Use(weight, False, None), Use(out, True, None)]
-    w.kernel(("winograd-filters", weight.shape, flipped), [weight, out], write, uses)
-    return out
+                f.each(width, w.lanes, one)
+
+            blocks, rest = divmod(channels, made.wide)
+            if blocks:
+                with f.loop(0, blocks) as number:
+                    panel(number.index, made.wide)
+            if rest:
+                panel(blocks, rest)
+
+    uses = [Use(weight, False, None), Use(made.array, True, None)]
+    key = ("winograd-filters", weight.shape, made.wide, flipped)
+    w.kernel(key, [weight, made.array], write, uses)
 
 
 # The convolution ------------------------------------------------------------------------------
 
 
 def convolve(
-    w: Writer, g: Geometry, x: Any, filters: Any, y: Any, bias: Any = None, relu: bool = False
+    w: Writer, g: Geometry, x: Any, filters: Filters, y: Any, bias: Any = None, relu: bool = False
 ) -> None:
-    """``y = x * filters (+ bias)``; images channels last, ``filters`` (16, channels, filters)."""
-    tiling = _tiling(g)
+    """``y = x * filters (+ bias)``; images channels last."""
+    tiling = _tiling(g, w.max_threads)
     frame = _frame(g, tiling)
     frames = frames_for(w, frame)
     c, o, block = g.channels, g.filters, tiling.block
     v_plane, m_plane = tiling.plane(c), tiling.plane(o)
     room = w.scratch(w.max_threads * POINTS * (v_plane + m_plane))
-    tile = tile_for(w.cpu, block, o)
-    arrays = [x, filters, y, frames, room, *([] if bias is None else [bias])]
+    tile = _tile(w, g)
+    arrays = [x, filters.array, y, frames, room, *([] if bias is None else [bias])]
 
     def write(
         f: Function,
@@ -183,35 +250,92 @@ def convolve(
         pv = f.at(pr, (thread, POINTS * (v_plane + m_plane)))
         pm = f.at(pv, (POINTS, v_plane))
         frame.clear(f, mine, w.lanes)
-        first, last = f.share(g.images, thread, count)
-        with f.loop(first, last, may_be_empty=True) as n:
-            image = f.at(px, (n.index, g.height * g.width * c))
-            source = frame.fill(f, mine, image, w.lanes)
-            target = f.at(py, (n.index, g.out_height * g.out_width * o))
-            with f.loop(0, tiling.rows, tiling.rows_at_once) as top:
-                above = f.at(source, (top.index, 2 * frame.row))
-                _transform_inputs(f, above, frame, tiling, pv, v_plane, w.lanes)
-                with f.loop(0, POINTS) as p:
-                    product_rows(
-                        f,
-                        f.at(pv, (p.index, v_plane)),
-                        f.at(pu, (p.index, c * o)),
-                        f.at(pm, (p.index, m_plane)),
-                        first=const(0),
-                        last=const(block),
-                        total=block,
-                        columns=o,
-                        row_stride=c,
-                        axes=[Axis(c, 1, o)],
-                        out_stride=o,
-                        tile=tile,
-                        lanes=w.lanes,
-                    )
-                _outputs(f, pm, m_plane, tiling, g, top.index, target, offsets, relu, w.lanes)
+
+        def image(n: Val) -> Val:
+            return f.at(px, (n, g.height * g.width * c))
+
+        def fill(n: Val) -> None:
+            frame.fill(f, mine, image(n), w.lanes)
+
+        def inputs(n: Val, top: Val | int, number: Val | int) -> None:
+            above = f.at(mine if frame.copied else image(n), (top, 2 * frame.row))
+            target = f.at(pv, (number, tiling.part * tiling.row(c)))
+            _transform_inputs(f, above, frame, tiling, target, v_plane, w.lanes)
+
+        def multiply() -> None:
+            with f.loop(0, POINTS) as p:
+                product_rows(
+                    f,
+                    f.at(pv, (p.index, v_plane)),
+                    f.at(pu, (p.index, filters.size)),
+                    f.at(pm, (p.index, m_plane)),
+                    first=const(0),
+                    last=const(block),
+                    total=block,
+                    columns=o,
+                    row_stride=tiling.row(c),
+                    axes=[Axis(c, 1, filters.wide)],
+                    out_stride=tiling.row(o),
+                    tile=tile,
+                    lanes=w.lanes,
+                    panel=c,
+                )
+
+        def outputs(n: Val, top: Val | int, number: Val | int) -> None:
+            source = f.at(pm, (number, tiling.part * tiling.row(o)))
+            target = f.at(py, (n, g.out_height * g.out_width * o))
+            _outputs(f, source, m_plane, tiling, g, top, target, offsets, relu, w.lanes)
+
+        images = f.share(g.images, thread, count)
+        _blocks(f, tiling, images, fill, inputs, multiply, outputs)
 
     uses = [Use(a, i in (2, 3, 4), None) for i, a in enumerate(arrays)]
     key = ("winograd", g, tiling, tile, bias is not None, relu)
     w.kernel(key, arrays, write, uses)
+
+
+def _blocks(
+    f: Function,
+    tiling: Tiling,
+    mine: tuple[Val, Val],
+    fill: Callable[[Val], None],
+    before: Callable[[Val, Val | int, Val | int], None],
+    multiply: Callable[[], None],
+    after: Callable[[Val, Val | int, Val | int], None] | None = None,
+    missing: Callable[[Val], None] | None = None,
+) -> None:
+    """Walk over a thread's images block by block: ``before``, ``multiply``, ``after``.
+
+    ``fill`` gets each image first. ``before`` and ``after`` get an image, its first row of tiles,
+    and its number in the block; ``missing`` gets the numbers in the last block for which no image
+    is left.
+    """
+    b = f.b
+    first, last = mine
+    if tiling.images_at_once == 1:
+        with f.loop(first, last, may_be_empty=True) as n:
+            fill(n.index)
+            with f.loop(0, tiling.rows, tiling.rows_at_once) as top:
+                before(n.index, top.index, 0)
+                multiply()
+                if after is not None:
+                    after(n.index, top.index, 0)
+        return
+    with f.loop(first, last, tiling.images_at_once, may_be_empty=True) as n:
+        left = b.sub(last, n.index)
+        many = b.icmp_signed(">", left, const(tiling.images_at_once))
+        count = b.select(many, const(tiling.images_at_once), left)
+        with f.loop(0, count) as i:
+            image = b.add(n.index, i.index)
+            fill(image)
+            before(image, 0, i.index)
+        if missing is not None:
+            with f.loop(count, tiling.images_at_once, may_be_empty=True) as i:
+                missing(i.index)
+        multiply()
+        if after is not None:
+            with f.loop(0, count) as i:
+                after(b.add(n.index, i.index), 0, i.index)
 
 
 def _transform_inputs(
@@ -225,7 +349,7 @@ def _transform_inputs(
 
     with f.loop(0, tiling.rows_at_once) as row:
         line = f.at(source, (row.index, 2 * frame.row))
-        into = f.at(target, (row.index, tiling.columns * channels))
+        into = f.at(target, (row.index, tiling.columns * tiling.row(channels)))
 
         def one(c: Val | int, width: int) -> None:
             def column(place: Val) -> list[Val]:
@@ -237,7 +361,7 @@ def _transform_inputs(
             with f.loop(0, tiling.columns, carry=held) as tile:
                 place = f.at(begin, (tile.index, 2 * channels), (2, channels))
                 fresh = [*column(place), *column(f.at(place, (1, channels)))]
-                spot = f.at(into, (tile.index, channels), (c, 1))
+                spot = f.at(into, (tile.index, tiling.row(channels)), (c, 1))
                 for i in range(4):
                     row_ = [tile.carried[i], tile.carried[4 + i], fresh[i], fresh[4 + i]]
                     for j, value in enumerate(along(row_)):
@@ -253,7 +377,7 @@ def _outputs(
     plane: int,
     tiling: Tiling,
     g: Geometry,
-    top: Val,
+    top: Val | int,
     target: Val,
     offsets: Sequence[Val],
     relu: bool,
@@ -267,8 +391,10 @@ def _outputs(
         return [b.fadd(m[0], both), b.fsub(less, m[3])]
 
     with f.loop(0, tiling.rows_at_once) as row, f.loop(0, tiling.columns) as column:
-        spot = f.at(source, (row.index, tiling.columns * filters), (column.index, filters))
-        y, x = b.mul(b.add(top, row.index), const(2)), b.mul(column.index, const(2))
+        step = tiling.row(filters)
+        spot = f.at(source, (row.index, tiling.columns * step), (column.index, step))
+        line = row.index if isinstance(top, int) else b.add(top, row.index)
+        y, x = b.mul(line, const(2)), b.mul(column.index, const(2))
         corner = f.at(target, (y, g.out_width * filters), (x, filters))
         inside_y = b.icmp_signed("<", y, const(g.out_height - 1)) if g.out_height % 2 else None
         inside_x = b.icmp_signed("<", x, const(g.out_width - 1)) if g.out_width % 2 else None
@@ -304,7 +430,7 @@ def weight_gradient(w: Writer, g: Geometry, x: Any, grad: Any, out: Any) -> None
     The transforms are those of ``convolve``, transposed. Each thread sums over its images; the
     sums of all threads are added at the end.
     """
-    tiling = _tiling(g)
+    tiling = _tiling(g, w.max_threads)
     frame = _frame(g, tiling)
     frames = frames_for(w, frame)
     even = Frame(
@@ -319,6 +445,7 @@ def weight_gradient(w: Writer, g: Geometry, x: Any, grad: Any, out: Any) -> None
     )
     evens = frames_for(w, even)
     c, o, block = g.channels, g.filters, tiling.block
+    v_row, d_row = tiling.row(c), tiling.row(o)
     v_plane, d_plane = tiling.plane(c), tiling.plane(o)
     room = w.scratch(w.max_threads * POINTS * (v_plane + d_plane))
     size = POINTS * o * c
@@ -336,42 +463,60 @@ def weight_gradient(w: Writer, g: Geometry, x: Any, grad: Any, out: Any) -> None
         pe: Val,
         pr: Val,
     ) -> None:
-        inputs = f.at(pf, (thread, frame.size if frame.copied else 0))
-        grads = f.at(pe, (thread, even.size if even.copied else 0))
+        frame_in = f.at(pf, (thread, frame.size if frame.copied else 0))
+        frame_out = f.at(pe, (thread, even.size if even.copied else 0))
         pv = f.at(pr, (thread, POINTS * (v_plane + d_plane)))
         pd = f.at(pv, (POINTS, v_plane))
         total = f.at(ps, (thread, size))
         f.fill(total, size, w.lanes)
-        frame.clear(f, inputs, w.lanes)
-        even.clear(f, grads, w.lanes)
-        first, last = f.share(g.images, thread, count)
-        with f.loop(first, last, may_be_empty=True) as n:
-            image = f.at(px, (n.index, g.height * g.width * c))
-            source = frame.fill(f, inputs, image, w.lanes)
-            image = f.at(pg, (n.index, g.out_height * g.out_width * o))
-            source_grad = even.fill(f, grads, image, w.lanes)
-            with f.loop(0, tiling.rows, tiling.rows_at_once) as top:
-                above = f.at(source, (top.index, 2 * frame.row))
-                _transform_inputs(f, above, frame, tiling, pv, v_plane, w.lanes)
-                above = f.at(source_grad, (top.index, 2 * even.row))
-                _transform_gradients(f, above, even, tiling, pd, d_plane, w.lanes)
+        frame.clear(f, frame_in, w.lanes)
+        even.clear(f, frame_out, w.lanes)
+
+        def image(n: Val) -> Val:
+            return f.at(px, (n, g.height * g.width * c))
+
+        def image_grad(n: Val) -> Val:
+            return f.at(pg, (n, g.out_height * g.out_width * o))
+
+        def fill(n: Val) -> None:
+            frame.fill(f, frame_in, image(n), w.lanes)
+            even.fill(f, frame_out, image_grad(n), w.lanes)
+
+        def both(n: Val, top: Val | int, number: Val | int) -> None:
+            above = f.at(frame_in if frame.copied else image(n), (top, 2 * frame.row))
+            target = f.at(pv, (number, tiling.part * v_row))
+            _transform_inputs(f, above, frame, tiling, target, v_plane, w.lanes)
+            above = f.at(frame_out if even.copied else image_grad(n), (top, 2 * even.row))
+            target = f.at(pd, (number, tiling.part * d_row))
+            _transform_gradients(f, above, even, tiling, target, d_plane, w.lanes)
+
+        def nothing(number: Val) -> None:
+            for target, row, plane in ((pv, v_row, v_plane), (pd, d_row, d_plane)):
                 with f.loop(0, POINTS) as p:
-                    product_rows(
-                        f,
-                        f.at(pd, (p.index, d_plane)),
-                        f.at(pv, (p.index, v_plane)),
-                        f.at(total, (p.index, o * c)),
-                        first=const(0),
-                        last=const(o),
-                        total=o,
-                        columns=c,
-                        row_stride=1,
-                        axes=[Axis(block, o, c)],
-                        out_stride=c,
-                        tile=tile,
-                        lanes=w.lanes,
-                        accumulate=True,
-                    )
+                    part = tiling.part * row
+                    f.fill(f.at(target, (p.index, plane), (number, part)), part, w.lanes)
+
+        def multiply() -> None:
+            with f.loop(0, POINTS) as p:
+                product_rows(
+                    f,
+                    f.at(pd, (p.index, d_plane)),
+                    f.at(pv, (p.index, v_plane)),
+                    f.at(total, (p.index, o * c)),
+                    first=const(0),
+                    last=const(o),
+                    total=o,
+                    columns=c,
+                    row_stride=1,
+                    axes=[Axis(block, d_row, v_row)],
+                    out_stride=c,
+                    tile=tile,
+                    lanes=w.lanes,
+                    accumulate=True,
+                )
+
+        images = f.share(g.images, thread, count)
+        _blocks(f, tiling, images, fill, both, multiply, missing=nothing)
 
     arrays = [x, grad, sums, frames, evens, room]
     uses = [Use(a, i >= 2, None) for i, a in enumerate(arrays)]
@@ -393,7 +538,8 @@ def _transform_gradients(
 
     with f.loop(0, tiling.rows_at_once) as row, f.loop(0, tiling.columns) as column:
         corner = f.at(source, (row.index, 2 * frame.row), (column.index, 2 * filters))
-        spot = f.at(target, (row.index, tiling.columns * filters), (column.index, filters))
+        step = tiling.row(filters)
+        spot = f.at(target, (row.index, tiling.columns * step), (column.index, step))
 
         def one(o: Val | int, width: int) -> None:
             columns = [

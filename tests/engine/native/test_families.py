@@ -144,6 +144,18 @@ def test_convolutions(check, kernel, stride, channels, filters):
     check(make, (3, channels, 7, 9))
 
 
+@pytest.mark.parametrize("side", [1, 3, 17])
+@pytest.mark.parametrize(("channels", "filters"), [(1, 3), (20, 16), (33, 70)])
+def test_convolution_of_single_pixels(verify, side, channels, filters):
+    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+
+    def make(b, x):
+        w, bias = parameter(b, "w", filters, channels, 1, 1), parameter(b, "bias", filters)
+        return b.call("relu", b.call("conv2d", x, w, bias, **options))
+
+    verify(make, (3, channels, side, side))
+
+
 def test_dilated_convolution(check):
     def make(b, x):
         w = parameter(b, "w", 5, 4, 3, 3)

@@ -36,6 +36,34 @@ def test_outputs_and_gradients(verify, size, images):
     verify(make, (images, channels, height, width))
 
 
+@pytest.mark.parametrize(
+    ("images", "side", "channels", "filters"),
+    [(37, 4, 16, 20), (35, 6, 17, 16), (65, 2, 16, 70), (3, 4, 512, 16), (3, 4, 16, 512)],
+)
+def test_small_images_are_taken_several_at_a_time(verify, images, side, channels, filters):
+    """The last block of each thread lacks some; with 512 channels the rows are spread."""
+
+    def make(b, x):
+        return conv(b, x, filters, channels, ((1, 1), (1, 1)))
+
+    verify(make, (images, channels, side, side))
+
+
+def test_what_a_block_lacks_adds_nothing():
+    """Numbers that are none, left by a batch before, do not reach the next one's gradients."""
+    b = PlanBuilder()
+    x = b.input("x", ("N", 16, 4, 4))
+    b.loss("loss", b.call("mean", b.call("square", conv(b, x, 16, 16, ((1, 1), (1, 1))))))
+    plan = b.build(seed=1, num_threads=1)
+    good = np.random.default_rng(0).normal(size=(18, 16, 4, 4)).astype(np.float32)
+    plan.prepare(18, ("gradients",))
+    _, expected = plan.gradients({"x": good})
+    plan.gradients({"x": np.full_like(good, np.nan)})
+    _, found = plan.gradients({"x": good})
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
 @pytest.mark.parametrize(("bias", "relu"), [(False, False), (False, True), (True, True)])
 def test_with_what_follows(verify, bias, relu):
     def make(b, x):
@@ -67,6 +95,7 @@ def test_only_where_it_pays():
     assert not winograd.suits(geometry(kernel=(5, 5)))
     assert not winograd.suits(geometry(stride=(2, 2), out_height=4, out_width=4))
     assert not winograd.suits(geometry(height=3, width=3, out_height=3, out_width=3))
+    assert not winograd.suits(geometry(height=1, width=1, out_height=1, out_width=1))
 
 
 def test_rounding_is_that_of_direct_summation(verify):
