@@ -265,8 +265,7 @@ class MainWindow(QMainWindow):
         project.path_changed.connect(self._show_title)
         self.canvas.zoom_changed.connect(self.status.show_zoom)
         self.canvas.node_activated.connect(lambda _node: self.edit_first_parameter())
-        self.status.show_result(project.result)
-        self._show_problem_count()
+        self._show_result()
         self._build_run_controls(project)
         self.find.set_project(project)
         if self.dashboard is not None:
@@ -408,7 +407,7 @@ class MainWindow(QMainWindow):
         for view in views:
             if view is not None and hasattr(view, "retranslate"):
                 view.retranslate()
-        self._show_problem_count()
+        self._show_result()
         self._show_title()
         self.refresh_actions()
 
@@ -459,14 +458,15 @@ class MainWindow(QMainWindow):
     def _on_change(self, _changes: object) -> None:
         self.refresh_actions()
 
-    def _on_checked(self, result) -> None:
-        self.status.show_result(result)
-        self._show_problem_count()
+    def _on_checked(self, _result: object) -> None:
+        self._show_result()
         self.refresh_actions()
 
-    def _show_problem_count(self) -> None:
-        count = sum(d.severity != "blocked" for d in self.project.result.diagnostics)
-        self.workspace.show_count("problems", count)
+    def _show_result(self) -> None:
+        result, empty = self.project.result, not self.project.document.main.nodes
+        self.status.show_result(result, empty=empty)
+        count = sum(d.severity != "blocked" for d in result.diagnostics)
+        self.workspace.show_count("problems", 0 if empty else count)
 
     def _keep_recent_types(self) -> None:
         self.settings.recent_types = list(self._recent_types.type_ids)

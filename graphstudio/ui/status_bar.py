@@ -27,7 +27,7 @@ class StatusBar(QStatusBar):
         self.setObjectName("statusBar")
         self.setSizeGripEnabled(False)
         self._theme = theme
-        self._result = CheckResult()
+        self._result, self._empty = CheckResult(), False
         self._zoom = 1.0
         self.problems = self._button("statusProblems")
         self.problems.clicked.connect(self.problems_requested)
@@ -62,8 +62,9 @@ class StatusBar(QStatusBar):
         """Show a sentence for a while."""
         self.showMessage(text, MESSAGE_MS)
 
-    def show_result(self, result: CheckResult) -> None:
-        self._result = result
+    def show_result(self, result: CheckResult, *, empty: bool = False) -> None:
+        """Show a check; that an ``empty`` canvas cannot be trained is no error of its user's."""
+        self._result, self._empty = result, empty
         self._show()
 
     def set_project_shown(self, shown: bool) -> None:
@@ -93,7 +94,9 @@ class StatusBar(QStatusBar):
         errors = sum(d.severity == "error" for d in self._result.diagnostics)
         warnings = sum(d.severity == "warning" for d in self._result.diagnostics)
         name, color = (
-            ("error", tokens.error)
+            ("info", tokens.text_dim)
+            if self._empty
+            else ("error", tokens.error)
             if errors
             else ("warning", tokens.warning)
             if warnings
@@ -106,7 +109,7 @@ class StatusBar(QStatusBar):
             parts.append(
                 tr("1 warning") if warnings == 1 else tr("{count} warnings", count=warnings)
             )
-        text = ", ".join(parts) or tr("No problems")
+        text = tr("Nothing drawn yet") if self._empty else ", ".join(parts) or tr("No problems")
         self.problems.setIcon(icon(name, color))
         self.problems.setText(f" {text}")
         self.problems.setAccessibleName(text)

@@ -417,6 +417,16 @@ def test_the_window_is_usable_small(digits, qtbot):
     assert digits.canvas.width() > 200
 
 
+def test_an_empty_canvas_is_no_mistake(window):
+    window.files.new()
+    assert window.status.problems.text().strip() == "Nothing drawn yet"
+    assert window.docks["problems"].windowTitle() == "Problems"
+    window.palette_panel.node_activated.emit("layer.dense")
+    window.project.check_now()
+    assert "errors" in window.status.problems.text()
+    assert "(" in window.docks["problems"].windowTitle()
+
+
 def test_status_tells_the_size_of_the_model(digits):
     reports = digits.project.result.nodes.values()
     count = sum(r.num_parameters for r in reports)
