@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMimeData, QPointF, QRectF
+from PySide6.QtCore import QMimeData, QPointF
 
 from graphstudio.document.model import Node
 from graphstudio.i18n import render, tr
@@ -16,6 +16,7 @@ from graphstudio.ui.canvas.gestures.base import Pointer
 from graphstudio.ui.canvas.gestures.move import snapped
 from graphstudio.ui.canvas.gestures.place import Place
 from graphstudio.ui.canvas.hit import Hit
+from graphstudio.ui.canvas.room import free_place
 from graphstudio.ui.canvas.scene import WireKey
 from graphstudio.ui.canvas.search import UNFIT, SearchPopup
 from graphstudio.ui.canvas.suggest import End, fits, input_for, output_for
@@ -120,19 +121,23 @@ class Adding:
                 view.bring_in(self._scene.nodes[node_id].body_rect())
         else:
             corner = snapped(wish.pos - QPointF(width / 2, GRID * 0.7))
-            edits.add(type_id, (corner.x(), corner.y()))
+            self._add_free(type_id, corner)
 
     def at_center(self, type_id: str) -> str | None:
         """Add a node in the middle of the view, beside what is there already."""
         view = self._view
         middle = view.mapToScene(view.viewport().rect().center())
-        width = self.face_of(type_id).width
-        corner = snapped(middle - QPointF(width / 2, 40))
-        bodies = [i.body_rect() for i in self._scene.nodes.values()]
-        size = QRectF(0, 0, width, 100)
-        while any(size.translated(corner).intersects(b) for b in bodies):
-            corner += QPointF(GRID, GRID)
-        return view.edits.add(type_id, (corner.x(), corner.y()))
+        corner = snapped(middle - QPointF(self.face_of(type_id).width / 2, 40))
+        return self._add_free(type_id, corner)
+
+    def _add_free(self, type_id: str, corner: QPointF) -> str | None:
+        """Add a node there, or where it covers no other, and have it in view."""
+        view = self._view
+        place = free_place(self._scene, self.face_of(type_id).body.translated(corner))
+        node_id = view.edits.add(type_id, place.toTuple())
+        if node_id is not None and place != corner:
+            view.bring_in(self._scene.nodes[node_id].body_rect())
+        return node_id
 
     def face_of(self, type_id: str) -> NodeFace:
         """What a new node of this type looks like."""

@@ -1,6 +1,8 @@
-"""Making room: a node that comes between two others covers neither of them."""
+"""Making room, and finding it: no node that comes covers one that is there."""
 
 from __future__ import annotations
+
+import math
 
 from PySide6.QtCore import QPointF, QRectF
 
@@ -10,8 +12,30 @@ from graphstudio.ui.canvas.scene import GraphScene, WireKey
 GAP = 40.0
 """Room between a node on a wire and the two that it was put between."""
 
+_FAR = 40
+"""Steps of the grid within which a free place is looked for."""
+_SPOTS = sorted(
+    ((GRID * i, GRID * j) for i in range(-_FAR, _FAR + 1) for j in range(-_FAR, _FAR + 1)),
+    key=lambda spot: (math.hypot(*spot), -spot[0], -spot[1]),  # to the right rather than back
+)
+
 Places = dict[str, tuple[float, float]]
 Rects = dict[str, tuple[float, float, float, float]]
+
+
+def free_place(scene: GraphScene, body: QRectF) -> QPointF:
+    """Corner of the place nearest to where a new node is wanted at which it covers no other."""
+    others = [item.body_rect() for item in scene.nodes.values()]
+    if not any(other.intersects(body) for other in others):
+        return body.topLeft()
+    wide = body.adjusted(-GRID, -GRID, GRID, GRID)
+    reach = wide.adjusted(-_FAR * GRID, -_FAR * GRID, _FAR * GRID, _FAR * GRID)
+    near = [other for other in others if other.intersects(reach)]
+    for dx, dy in _SPOTS:
+        moved = wide.translated(dx, dy)
+        if not any(other.intersects(moved) for other in near):
+            return body.topLeft() + QPointF(dx, dy)
+    return body.topLeft()
 
 
 def clear_of_source(scene: GraphScene, key: WireKey, body: QRectF) -> QRectF:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QLineF, QPointF, Qt
 
 from graphstudio.i18n import set_language
 
@@ -116,3 +116,24 @@ def test_box_stays_inside_the_view(hand, view, model):
     corner = view.mapToScene(view.viewport().rect().bottomRight())
     view.open_search(corner)
     assert view.rect().contains(view.search.geometry())
+
+
+def test_nodes_added_at_one_place_lie_side_by_side(hand, view, model):
+    """As when the keyboard adds one after the other and the pointer rests."""
+    hand.move(QPointF(860, 100))
+    for letters in ("dense", "c2", "relu", "tanh", "drop"):
+        hand.key(K.Key_Tab)
+        hand.type(letters, view.search.line)
+        hand.key(K.Key_Return, target=view.search.line)
+    for _ in range(3):
+        view.add_at_center("act.relu")
+    new = model.new_nodes()
+    assert len(new) == 8
+    bodies = {n: item.body_rect() for n, item in view.graph_scene.nodes.items()}
+    for n in new:
+        others = [body for other, body in bodies.items() if other != n]
+        assert not any(body.intersects(bodies[n]) for body in others)
+        assert QLineF(bodies[n].center(), view.visible_rect().center()).length() < 800
+        assert bodies[n].left() % 20 == bodies[n].top() % 20 == 0
+    last = model.project.selection
+    assert all(view.visible_rect().contains(bodies[n]) for n in last)
