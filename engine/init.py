@@ -135,7 +135,7 @@ def checked(name: str, options: dict[str, Any]) -> Initialiser:
     Raises
     ------
     EngineError
-        If there is no such initialiser, or it has no such option.
+        If there is no such initialiser, or it has no such option, or makes no numbers of it.
     """
     if name not in INITIALISERS:
         known = ", ".join(sorted(INITIALISERS))
@@ -145,7 +145,23 @@ def checked(name: str, options: dict[str, Any]) -> Initialiser:
         if option not in allowed:
             takes = ", ".join(allowed) or "none"
             raise EngineError(f"init '{name}' found option '{option}'; it takes {takes}.")
+    if options:
+        _try_out(name, options)
     return INITIALISERS[name]
+
+
+def _try_out(name: str, options: dict[str, Any]) -> None:
+    """Raise EngineError unless a small draw with these options gives numbers."""
+    try:
+        sample = INITIALISERS[name]((1, 1), np.random.default_rng(0), **options)
+        problem = "" if np.isfinite(sample).all() else "it draws no finite numbers"
+    except (TypeError, ValueError, OverflowError) as error:
+        problem = str(error)
+    if problem:
+        raise EngineError(
+            f"init '{name}' found {options}; expected finite numbers, none of a deviation below 0 "
+            f"({problem})."
+        )
 
 
 def draw(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,9 +17,12 @@ from engine.tensor import Tensor
 def require(name: str, value: float, *, low: float = 0.0, below: float | None = None) -> float:
     """``value`` as a float, or EngineError where it lies outside ``low <= value < below``."""
     number = float(value)
-    if not number >= low or (below is not None and not number < below):
+    limit = math.inf if below is None else below
+    if not low <= number < limit:
         upper = "" if below is None else f" and below {below:g}"
-        raise EngineError(f"optimizer found {name}={value!r}; expected {low:g} or more{upper}.")
+        raise EngineError(
+            f"optimizer found {name}={value!r}; expected a number of {low:g} or more{upper}."
+        )
     return number
 
 

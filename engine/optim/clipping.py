@@ -36,8 +36,8 @@ def clip_flat(
 def check_limits(max_norm: float | None, max_value: float | None) -> None:
     """Raise unless both limits are None or more than 0."""
     for name, value in (("clip_norm", max_norm), ("clip_value", max_value)):
-        if value is not None and not value > 0:
-            raise EngineError(f"clipping found {name}={value!r}; expected more than 0.")
+        if value is not None and not 0 < value < math.inf:
+            raise EngineError(f"clipping found {name}={value!r}; expected a number above 0.")
 
 
 def clip_norm(parameters: Iterable[Tensor], max_norm: float) -> float:

@@ -24,8 +24,13 @@ class Schedule(ABC):
 
 
 def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise EngineError(f"schedule found {name}={value!r}; expected more than 0.")
+    if not 0 < value < math.inf:
+        raise EngineError(f"schedule found {name}={value!r}; expected a number above 0.")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise EngineError(f"schedule found {name}={value!r}; expected 0 to 1.")
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         _positive("every", self.every)
+        _positive("factor", self.factor)
 
     def __call__(self, step: int) -> float:
         return float(self.factor ** (step // self.every))
@@ -57,6 +63,9 @@ class MultiStep(Schedule):
     milestones: Sequence[int]
     factor: float = 0.1
 
+    def __post_init__(self) -> None:
+        _positive("factor", self.factor)
+
     def __call__(self, step: int) -> float:
         return float(self.factor ** sum(step >= m for m in self.milestones))
 
@@ -66,6 +75,9 @@ class Exponential(Schedule):
     """Times ``factor`` every step."""
 
     factor: float
+
+    def __post_init__(self) -> None:
+        _positive("factor", self.factor)
 
     def __call__(self, step: int) -> float:
         return float(self.factor**step)
@@ -80,6 +92,7 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         _positive("steps", self.steps)
+        _share("floor", self.floor)
 
     def __call__(self, step: int) -> float:
         done = min(step / self.steps, 1.0)
@@ -96,6 +109,8 @@ class Polynomial(Schedule):
 
     def __post_init__(self) -> None:
         _positive("steps", self.steps)
+        _positive("power", self.power)
+        _share("floor", self.floor)
 
     def __call__(self, step: int) -> float:
         left = 1.0 - min(step / self.steps, 1.0)
@@ -112,6 +127,7 @@ class WarmUp(Schedule):
 
     def __post_init__(self) -> None:
         _positive("steps", self.steps)
+        _share("start", self.start)
 
     def __call__(self, step: int) -> float:
         if step >= self.steps:
@@ -137,6 +153,9 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         _positive("steps", self.steps)
+        _share("rise", self.rise)
+        _positive("start_divisor", self.start_divisor)
+        _positive("end_divisor", self.end_divisor)
 
     def __call__(self, step: int) -> float:
         peak = self.rise * self.steps - 1.0

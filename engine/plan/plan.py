@@ -18,7 +18,7 @@ from engine.errors import PlanError, ShapeError
 from engine.init import draw
 from engine.native import enabled as native_enabled
 from engine.ops.windows import channels_last
-from engine.optim.base import Optimizer
+from engine.optim.base import Optimizer, require
 from engine.optim.clipping import clip_flat
 from engine.plan.builder import BATCH, Leaf, PlanBuilder, Tracer
 from engine.plan.graph import StaticGraph, StaticValue
@@ -179,7 +179,7 @@ class Plan:
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        self._require_optimizer().learning_rate = float(value)
+        self._require_optimizer().learning_rate = require("learning_rate", value)
 
     def _require_optimizer(self) -> Optimizer:
         if self._optimizer is None:

@@ -53,8 +53,15 @@ def test_options_reach_the_initialiser(rng):
 
 @pytest.mark.parametrize(
     ("name", "options", "words"),
-    [("nope", {}, "expected one of"), ("ones", {"std": 1}, "takes none")],
+    [
+        ("nope", {}, "expected one of"),
+        ("ones", {"std": 1}, "takes none"),
+        ("normal", {"std": -1.0}, "expected finite numbers"),
+        ("normal", {"std": float("nan")}, "expected finite numbers"),
+        ("uniform", {"low": float("inf")}, "expected finite numbers"),
+        ("constant", {"value": "1e"}, "expected finite numbers"),
+    ],
 )
-def test_unknown_names_are_refused(rng, name, options, words):
+def test_unknown_names_and_impossible_options_are_refused(rng, name, options, words):
     with pytest.raises(EngineError, match=words):
         init.draw(name, (2,), rng, **options)

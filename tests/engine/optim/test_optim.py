@@ -39,6 +39,10 @@ def test_a_parameter_without_gradient_is_left_alone():
         lambda: optim.SGD(0.1, nesterov=True),
         lambda: optim.Adam(beta1=1.0),
         lambda: optim.Adam(epsilon=float("nan")),
+        lambda: optim.Adagrad(float("inf")),
+        lambda: optim.RMSprop(momentum=float("inf")),
+        lambda: optim.clip_norm([], float("nan")),
+        lambda: optim.clip_value([], float("inf")),
     ],
 )
 def test_impossible_settings_are_refused(make):

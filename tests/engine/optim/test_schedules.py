@@ -76,7 +76,19 @@ def test_plateau_goes_on_from_its_state():
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: schedules.Cosine(0), lambda: schedules.StepDecay(0), lambda: schedules.Plateau(1.5)],
+    [
+        lambda: schedules.Cosine(0),
+        lambda: schedules.Cosine(5, float("nan")),
+        lambda: schedules.StepDecay(0),
+        lambda: schedules.StepDecay(3, float("inf")),
+        lambda: schedules.MultiStep((3,), -1.0),
+        lambda: schedules.Exponential(0.0),
+        lambda: schedules.Polynomial(5, float("nan")),
+        lambda: schedules.WarmUp(5, start=2.0),
+        lambda: schedules.OneCycle(5, rise=1.5),
+        lambda: schedules.OneCycle(5, start_divisor=0.0),
+        lambda: schedules.Plateau(1.5),
+    ],
 )
 def test_impossible_settings_are_refused(make):
     with pytest.raises(EngineError, match="expected"):

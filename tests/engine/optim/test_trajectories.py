@@ -185,3 +185,48 @@ def test_a_hundred_steps_on_a_plateau_equal_torch(optimizer):
 
         _close(run(ours, rate), expected)
         assert watched.scale < 1.0
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_accumulated_steps_equal_torch(optimizer):
+    """Four batches a step: their gradients' mean is cut and taken, the schedule counts steps."""
+    ours, theirs = OPTIMIZERS[optimizer]
+    data, target, *arrays = _data()
+
+    weights = [torch.tensor(a, requires_grad=True) for a in arrays]
+    reference = theirs(weights)
+    for i, x in enumerate(torch.tensor(data)):
+        w, b, v, c = weights
+        loss = (torch.tanh(x @ w + b) @ v + c - torch.tensor(target)).square().mean()
+        (loss / 4).backward()
+        if i % 4 == 3:
+            torch.nn.utils.clip_grad_norm_(weights, LIMIT)
+            reference.step()
+            reference.zero_grad()
+
+    builder = PlanBuilder()
+    x, t = builder.input("x", ("N", 6)), builder.input("t", ("N", 3))
+    w, b, v, c = (builder.parameter(f"p{i}", a.shape) for i, a in enumerate(arrays))
+    call = builder.call
+    h = call("tanh", call("add", call("matmul", x, w), b))
+    builder.loss("l", call("mse", call("add", call("matmul", h, v), c), t))
+    plan = builder.build(optimizer=ours(), clip_norm=LIMIT, accumulate=4)
+    for i, a in enumerate(arrays):
+        plan.parameters[f"p{i}"][...] = a
+    for part in data:
+        plan.train_step({"x": part, "t": target})
+
+    own = [engine.tensor(a, requires_grad=True) for a in arrays]
+    eager = ours(own)
+    for i, part in enumerate(data):
+        loss = _ours(engine.tensor(part), engine.tensor(target), *own)
+        (loss * 0.25).backward()
+        if i % 4 == 3:
+            optim.clip_norm(own, LIMIT)
+            eager.step()
+            eager.zero_grad()
+
+    for i, real in enumerate(weights):
+        expected = real.detach().numpy()
+        np.testing.assert_allclose(plan.parameters[f"p{i}"], expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(own[i].data, expected, rtol=1e-5, atol=1e-5)

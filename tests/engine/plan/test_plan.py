@@ -421,6 +421,7 @@ def _declare(action):
         (lambda b, x: b.parameter("p", ("N", 2)), "whole numbers"),
         (lambda b, x: b.parameter("p", (2,), init="nope"), "expected one of"),
         (lambda b, x: b.parameter("p", (2**40, 2**40)), "Make the shape smaller"),
+        (lambda b, x: b.parameter("p", (2,), init="normal", std=-1), "finite numbers"),
         (lambda b, x: b.call("broadcast_to", x, shape=(2**40, 2**20, 2)), "expected|agree"),
         (lambda b, x: b.input("y", ("N",), "float33"), "element type 'float33'"),
         (lambda b, x: b.input("y", ("M", 2)), "whole numbers or 'N'"),
@@ -466,6 +467,8 @@ def test_the_learning_rate_can_be_changed():
     plan.train_step(batch)
     np.testing.assert_array_equal(plan.state_dict()["dense.weight"], before)
     assert plan.learning_rate == 0.0
+    with pytest.raises(EngineError, match="learning_rate=nan; expected a number"):
+        plan.learning_rate = float("nan")
 
 
 @pytest.mark.parametrize(
