@@ -1,31 +1,29 @@
-"""Convolutions that the plain ones do not cover: lines, groups, spread windows' gradients.
+"""Convolutions that the plain ones do not cover: lines, volumes, groups, spread windows' gradients.
 
-A line is a map of height 1. With groups each thread takes whole images, and in them one group
-after another as a product of its own; where every channel is a group, see ``depthwise``.
+A line is a map of height 1. Each thread takes whole images (or volumes), and in them one group
+after another as a product of its own; where every channel of a map is a group, see ``depthwise``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from engine.native.emit import Axis, Function, Val, const, multiply_tile
 from engine.native.loops import elementwise
 from engine.native.lowerings import conv, depthwise, lowering
-from engine.native.lowerings.images import (
-    Frame,
-    Geometry,
-    dense_channels_last,
-    frames_for,
-    geometry,
-    in_channels_last,
-    input_frame,
-)
+from engine.native.lowerings.images import Frame, geometry
 from engine.native.lowerings.pool import as_map, as_map_window
 from engine.native.lowerings.turn import sum_and_turn
 from engine.native.products import load_columns, product_rows, store_columns, tile_for
 from engine.native.writer import Writer, touching
+from engine.ops.windows import to_channels_last
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -45,29 +43,136 @@ def _as_maps(steps: Sequence[NamedStep]) -> list[NamedStep]:
     ]
 
 
+def _packed(array: Any) -> bool:
+    """True if (N, C, spatial...) lies in memory as packed (N, spatial..., C)."""
+    return bool(to_channels_last(array).flags.c_contiguous)
+
+
+def _in_channels_last(w: Writer, array: Any) -> Any:
+    """The array, or a copy that lies as packed (N, spatial..., C)."""
+    if _packed(array):
+        return array
+    last = to_channels_last(array)
+    copy = np.moveaxis(w.scratch(array.size).reshape(last.shape), -1, 1)
+    elementwise(w, ("copy",), array.shape, [copy], [array], lambda f, value: [value])
+    return copy
+
+
 @dataclass(frozen=True)
 class Grouped:
-    """A convolution in groups: its sizes as if it had none, and what a group has of them."""
+    """One convolution in groups, over any number of spatial axes; sizes in elements."""
 
-    sizes: Geometry
+    images: int
+    size: tuple[int, ...]
+    channels: int
+    counts: tuple[int, ...]
+    filters: int
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
     groups: int
 
     @property
     def depth(self) -> int:
-        return self.sizes.channels // self.groups
+        """Input channels of a group."""
+        return self.channels // self.groups
 
     @property
-    def filters(self) -> int:
-        return self.sizes.filters // self.groups
+    def width(self) -> int:
+        """Filters of a group."""
+        return self.filters // self.groups
 
     @property
     def inner(self) -> int:
-        return self.sizes.taps * self.depth
+        """Terms of each sum."""
+        return math.prod(self.kernel) * self.depth
+
+    @property
+    def is_depthwise_map(self) -> bool:
+        return self.depth == self.width == 1 and len(self.size) == 2
+
+    def tap_strides(self, last: int) -> list[int]:
+        """How far the weights of neighbouring taps lie apart, ``last`` along the last axis."""
+        return [math.prod(self.kernel[i + 1 :]) * last for i in range(len(self.kernel))]
 
 
 def _grouped(x: Any, w_shape: Sequence[int], y_shape: Sequence[int], attrs: Any) -> Grouped | None:
-    sizes = geometry(x, w_shape, y_shape, {**attrs, "groups": 1})
-    return None if sizes is None else Grouped(sizes, attrs["groups"])
+    window = attrs["window"]
+    if x.dtype != np.float32 or 0 in (*x.shape, *w_shape, *y_shape):
+        return None
+    return Grouped(
+        x.shape[0],
+        x.shape[2:],
+        x.shape[1],
+        tuple(y_shape[2:]),
+        w_shape[0],
+        window.kernel,
+        window.stride,
+        window.padding,
+        window.dilation,
+        attrs["groups"],
+    )
+
+
+@dataclass(frozen=True)
+class Border:
+    """A zero-bordered copy of one image, or the image itself where no border is needed."""
+
+    inner: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    channels: int
+
+    @property
+    def copied(self) -> bool:
+        return any(map(any, self.padding))
+
+    @property
+    def sizes(self) -> list[int]:
+        return [n + a + b for n, (a, b) in zip(self.inner, self.padding, strict=True)]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.sizes) * self.channels
+
+    @property
+    def strides(self) -> list[int]:
+        """How far neighbouring pixels lie apart along each axis."""
+        sizes = self.sizes
+        return [math.prod(sizes[i + 1 :]) * self.channels for i in range(len(sizes))]
+
+    def room(self, w: Writer) -> Any:
+        """Working memory for one frame a thread."""
+        return w.scratch(w.max_threads * self.size if self.copied else 1)
+
+    def begin(self, f: Function, frames: Val, thread: Val, lanes: int) -> Val:
+        """The thread's frame, cleared: once a kernel, as only the inside is written again."""
+        if not self.copied:
+            return frames
+        mine = f.at(frames, (thread, self.size))
+        f.fill(mine, self.size, lanes)
+        return mine
+
+    def fill(self, f: Function, mine: Val, image: Val, lanes: int) -> Val:
+        """Copy an image inside; the pointer to read from."""
+        if not self.copied:
+            return image
+        line = self.inner[-1] * self.channels
+        corner = f.at(mine, *((a, s) for (a, _), s in zip(self.padding, self.strides, strict=True)))
+        with nested(f, self.inner[:-1]) as places:
+            number: Val = const(0)
+            for place, n in zip(places, self.inner, strict=False):
+                number = f.b.add(f.b.mul(number, const(n)), place)
+            target = f.at(corner, *zip(places, self.strides, strict=False))
+            f.copy(target, f.at(image, (number, line)), line, lanes)
+        return mine
+
+
+@contextmanager
+def nested(f: Function, sizes: Sequence[int]) -> Iterator[list[Val]]:
+    """Loops over all ``sizes``, the first one outermost: their indices."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(f.loop(0, n)).index for n in sizes]
 
 
 @lowering("conv", otherwise=True)
@@ -81,55 +186,51 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         step = steps[0]
     (x, weight), y = step.inputs, step.outputs[0]
     p = _grouped(x, weight.shape, y.shape, step.attrs)
-    if p is None or not dense_channels_last(y):
+    if p is None or not _packed(y):
         return 0
-    g = p.sizes
-    x, weight = in_channels_last(w, x), in_channels_last(w, weight)
+    x, weight = _in_channels_last(w, x), _in_channels_last(w, weight)
     bias, relu, done = conv.epilogue(steps, y)
-    if p.depth == p.filters == 1:
-        depthwise.forward(w, g, x, weight, y, bias, relu)
+    if p.is_depthwise_map:
+        depthwise.forward(w, _as_geometry(x, weight, y, step), x, weight, y, bias, relu)
         return done
-    packed = w.scratch(g.filters * p.inner).reshape(p.groups, p.inner, p.filters)
-    flat = weight.transpose(0, 2, 3, 1).reshape(p.groups, p.filters, p.inner)
+    packed = w.scratch(p.filters * p.inner).reshape(p.groups, p.inner, p.width)
+    flat = to_channels_last(weight).reshape(p.groups, p.width, p.inner)
     turned = flat.transpose(0, 2, 1)
     elementwise(w, ("copy",), packed.shape, [packed], [turned], lambda f, value: [value])
-    frame = input_frame(g)
-    frames = frames_for(w, frame)
-    tile = tile_for(w.cpu, g.out_width, p.filters)
-    (kh, kw), (dh, dw), (sh, sw) = g.kernel, g.dilation, g.stride
-    step_row = p.depth * p.filters
-    axes = [
-        Axis(kh, dh * frame.row, kw * step_row),
-        Axis(kw, dw * g.channels, step_row),
-        Axis(p.depth, 1, p.filters),
-    ]
+    border = Border(p.size, p.padding, p.channels)
+    frames = border.room(w)
+    tile = tile_for(w.cpu, p.counts[-1], p.width)
+    taps = zip(p.kernel, p.dilation, border.strides, p.tap_strides(p.depth * p.width), strict=True)
+    axes = [Axis(k, d * s, t) for k, d, s, t in taps]
+    axes.append(Axis(p.depth, 1, p.width))
+    rows = [d * s for d, s in zip(p.stride, border.strides, strict=True)]
+    out = Border(p.counts, ((0, 0),) * len(p.counts), p.filters)
 
     def write(
         f: Function, thread: Val, count: Val, py: Val, pf: Val, px: Val, pw: Val, *pb: Val
     ) -> None:
-        mine = f.at(pf, (thread, frame.size if frame.copied else 0))
-        frame.clear(f, mine, w.lanes)
-        first, last = f.share(g.images, thread, count)
+        mine = border.begin(f, pf, thread, w.lanes)
+        first, last = f.share(p.images, thread, count)
         with f.loop(first, last, may_be_empty=True) as n:
-            image = f.at(px, (n.index, g.height * g.width * g.channels))
-            source = frame.fill(f, mine, image, w.lanes)
-            target = f.at(py, (n.index, g.out_height * g.out_width * g.filters))
-            with f.loop(0, p.groups) as group, f.loop(0, g.out_height) as row:
+            image = f.at(px, (n.index, math.prod(p.size) * p.channels))
+            source = border.fill(f, mine, image, w.lanes)
+            target = f.at(py, (n.index, out.size))
+            with f.loop(0, p.groups) as group, nested(f, p.counts[:-1]) as places:
                 product_rows(
                     f,
-                    f.at(source, (row.index, sh * frame.row), (group.index, p.depth)),
-                    f.at(pw, (group.index, p.inner * p.filters)),
-                    f.at(target, (row.index, g.out_width * g.filters), (group.index, p.filters)),
+                    f.at(source, (group.index, p.depth), *zip(places, rows, strict=False)),
+                    f.at(pw, (group.index, p.inner * p.width)),
+                    f.at(target, (group.index, p.width), *zip(places, out.strides, strict=False)),
                     first=const(0),
-                    last=const(g.out_width),
-                    total=g.out_width,
-                    columns=p.filters,
-                    row_stride=sw * g.channels,
+                    last=const(p.counts[-1]),
+                    total=p.counts[-1],
+                    columns=p.width,
+                    row_stride=rows[-1],
                     axes=axes,
-                    out_stride=g.filters,
+                    out_stride=p.filters,
                     tile=tile,
                     lanes=w.lanes,
-                    bias=f.at(pb[0], (group.index, p.filters)) if pb else None,
+                    bias=f.at(pb[0], (group.index, p.width)) if pb else None,
                     relu=relu,
                 )
 
@@ -137,6 +238,11 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     key = ("conv-grouped", p, tile, bias is not None, relu)
     w.kernel(key, [y, frames, *read], write, touching([y, frames], read))
     return done
+
+
+def _as_geometry(x: Any, weight: Any, y: Any, step: NamedStep) -> Any:
+    """The sizes as those of a convolution without groups."""
+    return geometry(x, weight.shape, y.shape, {**step.attrs, "groups": 1})
 
 
 @dataclass(frozen=True)
@@ -156,7 +262,7 @@ class Phase:
     back: int
 
 
-def phases(size: int, pad: int, kernel: int, stride: int, dilation: int) -> list[Phase]:
+def _phases(size: int, pad: int, kernel: int, stride: int, dilation: int) -> list[Phase]:
     """All phases of one axis."""
     found = []
     for start in range(min(stride, size)):
@@ -169,27 +275,11 @@ def phases(size: int, pad: int, kernel: int, stride: int, dilation: int) -> list
     return found
 
 
-def reach(axis: Sequence[Phase], size: int) -> tuple[int, int]:
+def _reach(axis: Sequence[Phase], size: int) -> tuple[int, int]:
     """Zeros that must stand before and after a gradient of ``size`` pixels, for all phases."""
     lows = [a.offset - (a.taps - 1) * a.back for a in axis if a.taps]
     highs = [a.count - 1 + a.offset for a in axis if a.taps]
     return max(0, -min(lows, default=0)), max(0, max(highs, default=0) - (size - 1))
-
-
-def gradient_frame(g: Geometry, rows: Sequence[Phase], columns: Sequence[Phase]) -> Frame:
-    """The frame that holds an image's gradient with the zeros around it."""
-    above, below = reach(rows, g.out_height)
-    before, after = reach(columns, g.out_width)
-    return Frame(
-        g.out_height + above + below,
-        g.out_width + before + after,
-        g.filters,
-        above,
-        before,
-        g.out_height,
-        g.out_width,
-        bool(above or below or before or after),
-    )
 
 
 @lowering("conv_input_gradient", otherwise=True)
@@ -202,60 +292,71 @@ def lower_input_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
             return 1
     (grad, weight), out = step.inputs, step.outputs[0]
     p = _grouped(out, weight.shape, grad.shape, step.attrs)
-    if p is None or grad.dtype != out.dtype or not dense_channels_last(out):
+    if p is None or grad.dtype != out.dtype or not _packed(out):
         return 0
-    g = p.sizes
-    grad, weight = in_channels_last(w, grad), in_channels_last(w, weight)
-    (kh, kw), (sh, sw), (dh, dw) = g.kernel, g.stride, g.dilation
-    rows = phases(g.height, g.padding[0][0], kh, sh, dh)
-    columns = phases(g.width, g.padding[1][0], kw, sw, dw)
-    frame = gradient_frame(g, rows, columns)
-    if p.depth == p.filters == 1:
-        depthwise.input_gradient(w, g, grad, weight, out, frame, rows, columns)
+    grad, weight = _in_channels_last(w, grad), _in_channels_last(w, weight)
+    phases = [
+        _phases(n, pad, k, s, d)
+        for n, (pad, _), k, s, d in zip(
+            p.size, p.padding, p.kernel, p.stride, p.dilation, strict=True
+        )
+    ]
+    around = tuple(_reach(a, n) for a, n in zip(phases, p.counts, strict=True))
+    border = Border(p.counts, around, p.filters)
+    if p.is_depthwise_map:
+        (height, width), ((top, _), (left, _)) = border.sizes, around
+        down, right = p.counts
+        frame = Frame(height, width, p.filters, top, left, down, right, border.copied)
+        sizes = _as_geometry(out, weight, grad, step)
+        depthwise.input_gradient(w, sizes, grad, weight, out, frame, *phases)
         return 1
-    frames = frames_for(w, frame)
-    tile = tile_for(w.cpu, columns[0].count, p.depth)
-    c, o = g.channels, g.filters
-    w_row, w_col, w_out = kw * p.depth, p.depth, kh * kw * p.depth
+    frames = border.room(w)
+    tile = tile_for(w.cpu, phases[-1][0].count, p.depth)
+    whole = Border(p.size, ((0, 0),) * len(p.size), p.channels)
+    steps_ = [s * t for s, t in zip(p.stride, whole.strides, strict=True)]
+    taps = p.tap_strides(p.depth)
 
     def write(f: Function, thread: Val, count: Val, px: Val, pf: Val, pg: Val, pw: Val) -> None:
-        mine = f.at(pf, (thread, frame.size if frame.copied else 0))
-        frame.clear(f, mine, w.lanes)
-        first, last = f.share(g.images, thread, count)
+        mine = border.begin(f, pf, thread, w.lanes)
+        first, last = f.share(p.images, thread, count)
         with f.loop(first, last, may_be_empty=True) as n:
-            image = f.at(pg, (n.index, g.out_height * g.out_width * o))
-            source = frame.fill(f, mine, image, w.lanes)
-            target = f.at(px, (n.index, g.height * g.width * c))
-            for down in rows:
-                for right in columns:
-                    phase(f, source, pw, target, down, right)
+            image = f.at(pg, (n.index, math.prod(p.counts) * p.filters))
+            source = border.fill(f, mine, image, w.lanes)
+            target = f.at(px, (n.index, whole.size))
+            for some in itertools.product(*phases):
+                phase(f, source, pw, target, some)
 
-    def phase(f: Function, source: Val, pw: Val, target: Val, down: Phase, right: Phase) -> None:
-        place = f.at(target, (down.start, g.width * c), (right.start, c))
-        if not (down.taps and right.taps):
-            with f.loop(0, down.count) as r, f.loop(0, right.count) as q:
-                f.fill(f.at(place, (r.index, sh * g.width * c), (q.index, sw * c)), c, w.lanes)
+    def phase(f: Function, source: Val, pw: Val, target: Val, some: Sequence[Phase]) -> None:
+        place = f.at(target, *((a.start, s) for a, s in zip(some, whole.strides, strict=True)))
+        if not all(a.taps for a in some):
+            with nested(f, [a.count for a in some]) as places:
+                spot = f.at(place, *zip(places, steps_, strict=True))
+                f.fill(spot, p.channels, w.lanes)
             return
         axes = [
-            Axis(down.taps, -down.back * frame.row, down.step * w_row),
-            Axis(right.taps, -right.back * o, right.step * w_col),
-            Axis(p.filters, 1, w_out),
+            Axis(a.taps, -a.back * s, a.step * t)
+            for a, s, t in zip(some, border.strides, taps, strict=True)
         ]
-        start = f.at(source, (down.offset + frame.top, frame.row), (right.offset + frame.left, o))
-        weights = f.at(pw, (down.tap, w_row), (right.tap, w_col))
-        with f.loop(0, p.groups) as group, f.loop(0, down.count) as r:
+        axes.append(Axis(p.width, 1, p.inner))
+        begin = [
+            (a.offset + before, s)
+            for a, (before, _), s in zip(some, around, border.strides, strict=True)
+        ]
+        start = f.at(source, *begin)
+        weights = f.at(pw, *((a.tap, t) for a, t in zip(some, taps, strict=True)))
+        with f.loop(0, p.groups) as group, nested(f, [a.count for a in some[:-1]]) as places:
             product_rows(
                 f,
-                f.at(start, (r.index, frame.row), (group.index, p.filters)),
-                f.at(weights, (group.index, p.filters * w_out)),
-                f.at(place, (r.index, sh * g.width * c), (group.index, p.depth)),
+                f.at(start, (group.index, p.width), *zip(places, border.strides, strict=False)),
+                f.at(weights, (group.index, p.width * p.inner)),
+                f.at(place, (group.index, p.depth), *zip(places, steps_, strict=False)),
                 first=const(0),
-                last=const(right.count),
-                total=right.count,
+                last=const(some[-1].count),
+                total=some[-1].count,
                 columns=p.depth,
-                row_stride=o,
+                row_stride=p.filters,
                 axes=axes,
-                out_stride=sw * c,
+                out_stride=steps_[-1],
                 tile=tile,
                 lanes=w.lanes,
             )
@@ -275,23 +376,22 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
             return 1
     (x, grad), out = step.inputs, step.outputs[0]
     p = _grouped(x, out.shape, grad.shape, step.attrs)
-    if p is None or grad.dtype != x.dtype or not dense_channels_last(out):
+    if p is None or grad.dtype != x.dtype or not _packed(out):
         return 0
-    g = p.sizes
-    x, grad = in_channels_last(w, x), in_channels_last(w, grad)
-    if p.depth == p.filters == 1:
-        depthwise.weight_gradient(w, g, x, grad, out)
+    x, grad = _in_channels_last(w, x), _in_channels_last(w, grad)
+    if p.is_depthwise_map:
+        depthwise.weight_gradient(w, _as_geometry(x, out, grad, step), x, grad, out)
         return 1
-    frame = input_frame(g)
-    frames = frames_for(w, frame)
-    size = g.filters * p.inner
+    border = Border(p.size, p.padding, p.channels)
+    frames = border.room(w)
+    size = p.filters * p.inner
     parts = w.scratch(w.max_threads * size)
-    (kh, kw), (dh, dw), (sh, sw) = g.kernel, g.dilation, g.stride
-    tile = tile_for(w.cpu, p.depth, p.filters)
+    tile = tile_for(w.cpu, p.depth, p.width)
     wide = tile.vectors * w.lanes
+    given = Border(p.counts, ((0, 0),) * len(p.counts), p.filters)
     pixels = [
-        Axis(g.out_height, sh * frame.row, g.out_width * g.filters),
-        Axis(g.out_width, sw * g.channels, g.filters),
+        Axis(n, s * t, g)
+        for n, s, t, g in zip(p.counts, p.stride, border.strides, given.strides, strict=True)
     ]
 
     def accumulate(f: Function, source: Val, grads: Val, part: Val, rows: int, width: int) -> None:
@@ -299,7 +399,7 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         vectors = -(-width // lanes)
         valid = [min(lanes, width - v * lanes) for v in range(vectors)]
         places = [
-            (f.at(part, (r, p.filters), (v * lanes, 1)), valid[v])
+            (f.at(part, (r, p.width), (v * lanes, 1)), valid[v])
             for r in range(rows)
             for v in range(vectors)
         ]
@@ -319,40 +419,36 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
             store_columns(f, value, place, lanes, ok)
 
     def taps(f: Function, source: Val, grads: Val, part: Val, width: int) -> None:
-        with f.loop(0, kh) as i, f.loop(0, kw) as j:
-            place = f.at(source, (i.index, dh * frame.row), (j.index, dw * g.channels))
-            into = f.at(
-                part,
-                (i.index, kw * p.depth * p.filters),
-                (j.index, p.depth * p.filters),
-            )
+        apart = [d * s for d, s in zip(p.dilation, border.strides, strict=True)]
+        with nested(f, p.kernel) as tap:
+            place = f.at(source, *zip(tap, apart, strict=True))
+            into = f.at(part, *zip(tap, p.tap_strides(p.depth * p.width), strict=True))
             full = p.depth // tile.rows * tile.rows
             with f.loop(0, full, tile.rows) as r:
-                below = f.at(into, (r.index, p.filters))
+                below = f.at(into, (r.index, p.width))
                 accumulate(f, f.at(place, (r.index, 1)), grads, below, tile.rows, width)
             if full < p.depth:
-                below = f.at(into, (full, p.filters))
+                below = f.at(into, (full, p.width))
                 accumulate(f, f.at(place, (full, 1)), grads, below, p.depth - full, width)
 
     def write(f: Function, thread: Val, count: Val, pp: Val, pf: Val, px: Val, pg: Val) -> None:
-        mine = f.at(pf, (thread, frame.size if frame.copied else 0))
-        frame.clear(f, mine, w.lanes)
+        mine = border.begin(f, pf, thread, w.lanes)
         part = f.at(pp, (thread, size))
         f.fill(part, size, w.lanes)
-        first, last = f.share(g.images, thread, count)
+        first, last = f.share(p.images, thread, count)
         with f.loop(first, last, may_be_empty=True) as n:
-            image = f.at(px, (n.index, g.height * g.width * g.channels))
-            source = frame.fill(f, mine, image, w.lanes)
-            grads = f.at(pg, (n.index, g.out_height * g.out_width * g.filters))
+            image = f.at(px, (n.index, math.prod(p.size) * p.channels))
+            source = border.fill(f, mine, image, w.lanes)
+            grads = f.at(pg, (n.index, given.size))
             with f.loop(0, p.groups) as group:
                 inside = f.at(source, (group.index, p.depth))
-                own = f.at(grads, (group.index, p.filters))
-                total = f.at(part, (group.index, p.inner * p.filters))
-                for column in range(0, p.filters, wide):
-                    width = min(wide, p.filters - column)
+                own = f.at(grads, (group.index, p.width))
+                total = f.at(part, (group.index, p.inner * p.width))
+                for column in range(0, p.width, wide):
+                    width = min(wide, p.width - column)
                     taps(f, inside, f.at(own, (column, 1)), f.at(total, (column, 1)), width)
 
     key = ("conv-grouped-weight-gradient", p, tile)
     w.kernel(key, [parts, frames, x, grad], write, touching([parts, frames], [x, grad]))
-    sum_and_turn(w, parts, out, p.groups, p.inner, p.filters)
+    sum_and_turn(w, parts, out, p.groups, p.inner, p.width)
     return 1

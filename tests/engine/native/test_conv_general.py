@@ -108,3 +108,27 @@ def test_resizing_between_convolutions(verify, mode, size):
         return b.call("conv2d", y, parameter(b, "second", 3, 5, 3, 3), None, padding=1)
 
     verify(make, (2, 3, 4, 6))
+
+
+@pytest.mark.parametrize(("channels", "filters", "groups"), [(3, 5, 1), (18, 20, 2), (6, 6, 6)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"),
+    [
+        ((3, 3, 3), (1, 1, 1), 1, (1, 1, 1)),
+        ((2, 3, 1), (2, 1, 3), ((1, 0), (0, 2), (0, 0)), (1, 2, 1)),
+    ],
+)
+def test_volumes(verify, channels, filters, groups, kernel, stride, padding, dilation):
+    def make(b, x):
+        options = {"stride": stride, "padding": padding, "dilation": dilation}
+        return conv(b, x, channels, filters, kernel, groups=groups, **options)
+
+    verify(make, (2, channels, 5, 6, 7))
+
+
+def test_transposed_volumes(verify):
+    def make(b, x):
+        w = parameter(b, "w", 5, 3, 2, 3, 3)
+        return b.call("conv_transpose3d", x, w, parameter(b, "bias", 3), stride=2, padding=1)
+
+    verify(make, (2, 5, 3, 4, 3))
