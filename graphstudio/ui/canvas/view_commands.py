@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QRectF
 
 from graphstudio.document.model import ChangeSet
 from graphstudio.i18n import tr
@@ -66,6 +66,18 @@ class ViewCommands:
             self.edits.add_dots(keys)
         else:
             self.status_message.emit(tr("Select a wire, or two nodes that are connected."))
+
+    def bring_in(self, rect: QRectF) -> None:
+        """Scroll just enough to see a rectangle, and not under the minimap."""
+        super().bring_in(rect)
+        if not self.minimap.isVisible():
+            return
+        covered = self.mapToScene(self.minimap.geometry()).boundingRect()
+        wanted = rect.adjusted(-GRID, -GRID, GRID, GRID)
+        if covered.intersects(wanted):
+            left, up = wanted.right() - covered.left(), wanted.bottom() - covered.top()
+            dx, dy = (0.0, up) if up < left else (left, 0.0)
+            self.pan_by(round(-dx * self.zoom), round(-dy * self.zoom))
 
     # -- clipboard -----------------------------------------------------------------------------
 

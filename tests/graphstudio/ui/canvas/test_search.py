@@ -137,3 +137,18 @@ def test_nodes_added_at_one_place_lie_side_by_side(hand, view, model):
         assert bodies[n].left() % 20 == bodies[n].top() % 20 == 0
     last = model.project.selection
     assert all(view.visible_rect().contains(bodies[n]) for n in last)
+
+
+def test_a_node_that_is_added_is_not_under_the_minimap(hand, view, model):
+    view.resize(700, 420)
+    view.center_on(QPointF(150, 50))
+    model.project.select({model["input"]})
+    for _ in range(6):
+        hand.key(K.Key_Tab)
+        hand.type("relu", view.search.line)
+        hand.key(K.Key_Return, SHIFT, target=view.search.line)
+        (node,) = model.project.selection
+        body = view.mapFromScene(view.graph_scene.nodes[node].body_rect()).boundingRect()
+        assert view.minimap.isVisible()
+        assert not body.intersects(view.minimap.geometry())
+        assert view.viewport().rect().contains(body)
