@@ -1,6 +1,6 @@
 """Data sets and loaders."""
 
-from engine.data.dataset import ArrayDataset
+from engine.data.dataset import ArrayDataset, Dataset
 from engine.data.loader import DataLoader
 
-__all__ = ["ArrayDataset", "DataLoader"]
+__all__ = ["ArrayDataset", "DataLoader", "Dataset"]

@@ -1,11 +1,22 @@
-"""ArrayDataset: named arrays whose first axes run together."""
+"""What a data set is, and ArrayDataset: named arrays whose first axes run together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from engine.backend import Array
 from engine.errors import EngineError
+
+
+class Dataset(Protocol):
+    """Samples by number; a class of one's own may read or make them when they are asked for."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def __getitem__(self, rows: Any) -> dict[str, Array]:
+        """Arrays by name for an array of sample numbers, in their order, first axis the samples."""
 
 
 class ArrayDataset:

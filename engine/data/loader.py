@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.backend import Array
-from engine.data.dataset import ArrayDataset
+from engine.data.dataset import Dataset
 from engine.errors import EngineError
 
 
@@ -31,7 +31,7 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset: ArrayDataset,
+        dataset: Dataset,
         batch_size: int,
         shuffle: bool = False,
         seed: int = 0,

@@ -189,6 +189,14 @@ class Plateau:
     ) -> None:
         if not 0 < factor < 1:
             raise EngineError(f"Plateau found factor={factor}; expected between 0 and 1.")
+        for name, number in (
+            ("patience", patience),
+            ("cooldown", cooldown),
+            ("floor", floor),
+            ("min_delta", min_delta),
+        ):
+            if not 0 <= number < math.inf:
+                raise EngineError(f"Plateau found {name}={number}; expected 0 or more.")
         self.factor, self.patience, self.min_delta = factor, patience, min_delta
         self.cooldown, self.floor, self.maximise = cooldown, floor, maximise
         self.scale = 1.0

@@ -61,3 +61,23 @@ def test_lengths_must_agree():
 def test_batches_have_at_least_one_row():
     with pytest.raises(EngineError, match="1 or more"):
         DataLoader(_set(), 0)
+
+
+class Squares:
+    """A data set that computes its samples when they are asked for."""
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, rows):
+        return {"x": np.asarray(rows), "y": np.asarray(rows) ** 2}
+
+
+def test_a_data_set_of_one_s_own_is_shuffled_and_cut_alike():
+    seen = []
+    for batch in DataLoader(Squares(), 4, shuffle=True, seed=1):
+        np.testing.assert_array_equal(batch["y"], batch["x"] ** 2)
+        seen.append(batch["x"].tolist())
+    assert [len(b) for b in seen] == [4, 4, 2]
+    assert sorted(chain(*seen)) == list(range(10))
+    assert list(chain(*seen)) != list(range(10))

@@ -88,6 +88,8 @@ def test_plateau_goes_on_from_its_state():
         lambda: schedules.OneCycle(5, rise=1.5),
         lambda: schedules.OneCycle(5, start_divisor=0.0),
         lambda: schedules.Plateau(1.5),
+        lambda: schedules.Plateau(patience=-1),
+        lambda: schedules.Plateau(min_delta=float("nan")),
     ],
 )
 def test_impossible_settings_are_refused(make):
