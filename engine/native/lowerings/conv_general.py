@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,44 +17,48 @@ import numpy as np
 from engine.native.emit import Axis, Function, Val, const, multiply_tile
 from engine.native.loops import elementwise
 from engine.native.lowerings import conv, depthwise, lowering
-from engine.native.lowerings.images import Frame, geometry
-from engine.native.lowerings.pool import as_map, as_map_window
+from engine.native.lowerings.images import (
+    Frame,
+    dense_channels_last,
+    geometry,
+    in_channels_last,
+    nested,
+)
 from engine.native.lowerings.turn import sum_and_turn
 from engine.native.products import load_columns, product_rows, store_columns, tile_for
 from engine.native.writer import Writer, touching
-from engine.ops.windows import to_channels_last
+from engine.ops.windows import Window, to_channels_last
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
 
 
+def _as_map(array: Any) -> Any:
+    """A line (N, C, L) as a map of height 1; a map as it is."""
+    return array[:, :, None, :] if array.ndim == 3 else array
+
+
+def _as_map_window(window: Window) -> Window:
+    """A window over lines as one over maps of height 1."""
+    if len(window.kernel) == 2:
+        return window
+    return Window(
+        (1, *window.kernel), (1, *window.stride), ((0, 0), *window.padding), (1, *window.dilation)
+    )
+
+
 def _as_maps(steps: Sequence[NamedStep]) -> list[NamedStep]:
     """The convolution, and what may be done in its pass, over maps of height 1."""
     first = steps[0]
-    window = as_map_window(first.attrs["window"])
+    window = _as_map_window(first.attrs["window"])
     made = [replace(first, attrs={**first.attrs, "window": window})]
     made += [s for s in steps[1:3] if s.name in ("add", "relu")]
     return [
-        replace(s, inputs=tuple(map(as_map, s.inputs)), outputs=tuple(map(as_map, s.outputs)))
+        replace(s, inputs=tuple(map(_as_map, s.inputs)), outputs=tuple(map(_as_map, s.outputs)))
         if all(v.ndim == 3 for v in (*s.inputs, *s.outputs))
         else s
         for s in made
     ]
-
-
-def _packed(array: Any) -> bool:
-    """True if (N, C, spatial...) lies in memory as packed (N, spatial..., C)."""
-    return bool(to_channels_last(array).flags.c_contiguous)
-
-
-def _in_channels_last(w: Writer, array: Any) -> Any:
-    """The array, or a copy that lies as packed (N, spatial..., C)."""
-    if _packed(array):
-        return array
-    last = to_channels_last(array)
-    copy = np.moveaxis(w.scratch(array.size).reshape(last.shape), -1, 1)
-    elementwise(w, ("copy",), array.shape, [copy], [array], lambda f, value: [value])
-    return copy
 
 
 @dataclass(frozen=True)
@@ -168,13 +171,6 @@ class Border:
         return mine
 
 
-@contextmanager
-def nested(f: Function, sizes: Sequence[int]) -> Iterator[list[Val]]:
-    """Loops over all ``sizes``, the first one outermost: their indices."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(f.loop(0, n)).index for n in sizes]
-
-
 @lowering("conv", otherwise=True)
 def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     """One product a group and row of the output, with the bias and the ReLU that follow."""
@@ -186,9 +182,9 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         step = steps[0]
     (x, weight), y = step.inputs, step.outputs[0]
     p = _grouped(x, weight.shape, y.shape, step.attrs)
-    if p is None or not _packed(y):
+    if p is None or not dense_channels_last(y):
         return 0
-    x, weight = _in_channels_last(w, x), _in_channels_last(w, weight)
+    x, weight = in_channels_last(w, x), in_channels_last(w, weight)
     bias, relu, done = conv.epilogue(steps, y)
     if p.is_depthwise_map:
         depthwise.forward(w, _as_geometry(x, weight, y, step), x, weight, y, bias, relu)
@@ -292,9 +288,9 @@ def lower_input_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
             return 1
     (grad, weight), out = step.inputs, step.outputs[0]
     p = _grouped(out, weight.shape, grad.shape, step.attrs)
-    if p is None or grad.dtype != out.dtype or not _packed(out):
+    if p is None or grad.dtype != out.dtype or not dense_channels_last(out):
         return 0
-    grad, weight = _in_channels_last(w, grad), _in_channels_last(w, weight)
+    grad, weight = in_channels_last(w, grad), in_channels_last(w, weight)
     phases = [
         _phases(n, pad, k, s, d)
         for n, (pad, _), k, s, d in zip(
@@ -376,9 +372,9 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
             return 1
     (x, grad), out = step.inputs, step.outputs[0]
     p = _grouped(x, out.shape, grad.shape, step.attrs)
-    if p is None or grad.dtype != x.dtype or not _packed(out):
+    if p is None or grad.dtype != x.dtype or not dense_channels_last(out):
         return 0
-    x, grad = _in_channels_last(w, x), _in_channels_last(w, grad)
+    x, grad = in_channels_last(w, x), in_channels_last(w, grad)
     if p.is_depthwise_map:
         depthwise.weight_gradient(w, _as_geometry(x, out, grad, step), x, grad, out)
         return 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from engine.native.emit import Function, Val
 from engine.native.loops import elementwise
-from engine.native.writer import Writer, element_strides
+from engine.native.writer import Writer
+from engine.ops.windows import to_channels_last
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,8 @@ class Geometry:
 
 
 def dense_channels_last(array: Any) -> bool:
-    """True if a (N, C, H, W) array lies in memory as packed (N, H, W, C)."""
-    _, c, h, w = array.shape
-    strides = element_strides(array)
-    wanted = (h * w * c, 1, w * c, c)
-    return all(s == t or size == 1 for s, t, size in zip(strides, wanted, array.shape, strict=True))
+    """True if a (N, C, spatial...) array lies in memory as packed (N, spatial..., C)."""
+    return bool(to_channels_last(array).flags.c_contiguous)
 
 
 def as_pixels(array: Any) -> Any:
@@ -53,13 +52,20 @@ def as_pixels(array: Any) -> Any:
 
 
 def in_channels_last(w: Writer, array: Any) -> Any:
-    """The array, or a copy in the program's scratch that lies as packed (N, H, W, C)."""
+    """The array, or a copy in the program's scratch that lies as packed (N, spatial..., C)."""
     if dense_channels_last(array):
         return array
-    n, c, height, width = array.shape
-    copy = w.scratch(array.size).reshape(n, height, width, c).transpose(0, 3, 1, 2)
+    shape = to_channels_last(array).shape
+    copy = np.moveaxis(w.scratch(array.size).reshape(shape), -1, 1)
     elementwise(w, ("copy",), array.shape, [copy], [array], lambda f, value: [value])
     return copy
+
+
+@contextmanager
+def nested(f: Function, sizes: Sequence[int]) -> Iterator[list[Val]]:
+    """Loops over all ``sizes``, the first one outermost: their indices."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(f.loop(0, n)).index for n in sizes]
 
 
 def geometry(x: Any, w_shape: Sequence[int], y_shape: Sequence[int], attrs: Any) -> Geometry | None:

@@ -1,7 +1,12 @@
-"""Max and average pooling in one or two dimensions, channels last."""
+"""Max and average pooling in one, two or three dimensions, channels last.
+
+Lines and maps are volumes of depth 1.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +16,7 @@ from llvmlite import ir
 
 from engine.native.emit import I16, Function, Val, const, f32
 from engine.native.lowerings import lowering
-from engine.native.lowerings.images import dense_channels_last, in_channels_last
+from engine.native.lowerings.images import dense_channels_last, in_channels_last, nested
 from engine.native.writer import Use, Writer, element_strides, touching
 from engine.ops.pool import window_shares
 from engine.ops.windows import Window
@@ -20,80 +25,96 @@ if TYPE_CHECKING:
     from engine.plan.program import NamedStep
 
 
-def as_map(array: Any) -> Any:
-    """A line (N, C, L) as a map of height 1; a map as it is."""
-    return array[:, :, None, :] if array.ndim == 3 else array
+def _as_volume(array: Any) -> Any:
+    """(N, C, D, H, W), with sizes of 1 in the place of what it lacks."""
+    missing = (None,) * (5 - array.ndim)
+    return array[(slice(None), slice(None), *missing)]
 
 
-def as_map_window(window: Window) -> Window:
-    """A window over lines as one over maps of height 1."""
-    if len(window.kernel) == 2:
-        return window
+def _as_volume_window(window: Window) -> Window:
+    missing = 3 - len(window.kernel)
+    ones = (1,) * missing
     return Window(
-        (1, *window.kernel), (1, *window.stride), ((0, 0), *window.padding), (1, *window.dilation)
+        (*ones, *window.kernel),
+        (*ones, *window.stride),
+        (*((0, 0),) * missing, *window.padding),
+        (*ones, *window.dilation),
     )
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """One pooling, sizes in elements."""
+    """One pooling over volumes, sizes in elements."""
 
     images: int
     channels: int
-    height: int
-    width: int
-    out_height: int
-    out_width: int
+    size: tuple[int, ...]
+    counts: tuple[int, ...]
     window: Window
 
     @property
-    def row(self) -> int:
-        return self.width * self.channels
+    def strides(self) -> tuple[int, int, int]:
+        """How far neighbours lie apart in a volume, along each axis."""
+        _, h, w = self.size
+        return h * w * self.channels, w * self.channels, self.channels
+
+    @property
+    def out_strides(self) -> tuple[int, int, int]:
+        _, h, w = self.counts
+        return h * w * self.channels, w * self.channels, self.channels
 
     @property
     def image(self) -> int:
-        return self.height * self.row
+        return math.prod(self.size) * self.channels
+
+    @property
+    def out_image(self) -> int:
+        return math.prod(self.counts) * self.channels
 
 
 def _pooling(large: Any, small: Any, window: Window) -> Pooling:
-    n, c, h, width = large.shape
-    out_height, out_width = small.shape[2:]
-    return Pooling(n, c, h, width, out_height, out_width, window)
+    n, c, *size = large.shape
+    return Pooling(n, c, tuple(size), small.shape[2:], _as_volume_window(window))
 
 
 def _fits(step: NamedStep, *arrays: Any) -> bool:
-    """One or two spatial axes, packed channels-last arrays."""
+    """Up to three spatial axes, packed channels-last arrays."""
     window = step.attrs["window"]
     return (
-        len(window.kernel) <= 2
+        len(window.kernel) <= 3
         and all(d == 1 for d in window.dilation)
-        and all(a.size and dense_channels_last(as_map(a)) for a in arrays)
+        and all(a.size and dense_channels_last(a) for a in arrays)
         and step.inputs[0].dtype == np.float32
         and step.inputs[0].size > 0
     )
 
 
+Body = Callable[[Val, "list[Val]"], "list[Val]"]
+"""What is done at an element of a window: its place, and what is carried from one to the next."""
+
 Tap = tuple[Callable[[Val], Val], Val]
 """Where the element of a channel lies, and its place in the window."""
 
 
-def _taps(f: Function, p: Pooling, image: Val, r: Val, q: Val) -> list[Tap]:
+def _taps(f: Function, p: Pooling, image: Val, places: Sequence[Val]) -> list[Tap]:
     """The elements of a window, row by row.
 
     One that would lie in the padding is replaced by the nearest that does not, with that one's
     place: it changes neither which is greatest nor which comes first.
     """
     b, window = f.b, p.window
-    (kh, kw), (sh, sw) = window.kernel, window.stride
+    taps = list(itertools.product(*map(range, window.kernel)))
     if not window.pads:
-        corner = f.at(image, (r, sh * p.row), (q, sw * p.channels))
+        moves = [s * stride for s, stride in zip(window.stride, p.strides, strict=True)]
+        corner = f.at(image, *zip(places, moves, strict=True))
 
-        def inside(i: int, j: int) -> Callable[[Val], Val]:
-            return lambda k: f.at(corner, (i, p.row), (j, p.channels), (k, 1))
+        def inside(tap: Sequence[int]) -> Callable[[Val], Val]:
+            return lambda k: f.at(corner, *zip(tap, p.strides, strict=True), (k, 1))
 
-        return [(inside(i, j), ir.Constant(I16, i * kw + j)) for i in range(kh) for j in range(kw)]
+        return [(inside(tap), ir.Constant(I16, number)) for number, tap in enumerate(taps)]
 
-    def along(number: Val, axis: int, size: int) -> list[tuple[Val, Val]]:
+    def along(number: Val, axis: int) -> list[tuple[Val, Val]]:
+        size = p.size[axis]
         start = b.sub(b.mul(number, const(window.stride[axis])), const(window.padding[axis][0]))
         found = []
         for i in range(window.kernel[axis]):
@@ -103,14 +124,16 @@ def _taps(f: Function, p: Pooling, image: Val, r: Val, q: Val) -> list[Tap]:
             found.append((at, b.sub(at, start)))
         return found
 
-    columns = along(q, 1, p.width)
-    taps: list[Tap] = []
-    for at, i in along(r, 0, p.height):
-        for spot, j in columns:
-            start = f.at(image, (at, p.row), (spot, p.channels))
-            place = b.trunc(b.add(b.mul(i, const(kw)), j), I16)
-            taps.append((_shifted(f, start), place))
-    return taps
+    axes = [along(place, axis) for axis, place in enumerate(places)]
+    _, kh, kw = window.kernel
+    made: list[Tap] = []
+    for tap in taps:
+        spots = [axes[axis][i] for axis, i in enumerate(tap)]
+        start = f.at(image, *((at, s) for (at, _), s in zip(spots, p.strides, strict=True)))
+        plane, row, column = (place for _, place in spots)
+        number = b.add(b.mul(b.add(b.mul(plane, const(kh)), row), const(kw)), column)
+        made.append((_shifted(f, start), b.trunc(number, I16)))
+    return made
 
 
 def _shifted(f: Function, start: Val) -> Callable[[Val], Val]:
@@ -123,19 +146,20 @@ def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
     step = steps[0]
     if not _fits(step, *step.outputs):
         return 0
-    x = in_channels_last(w, as_map(step.inputs[0]))
-    y, place = (as_map(v) for v in step.outputs)
-    p = _pooling(x, y, as_map_window(step.attrs["window"]))
-    oh, ow, c = p.out_height, p.out_width, p.channels
+    x = _as_volume(in_channels_last(w, step.inputs[0]))
+    y, place = (_as_volume(v) for v in step.outputs)
+    p = _pooling(x, y, step.attrs["window"])
+    (od, oh, ow), c = p.counts, p.channels
 
     def write(f: Function, thread: Val, count: Val, px: Val, py: Val, pi: Val) -> None:
         b = f.b
-        first, last = f.share(p.images * oh, thread, count)
+        first, last = f.share(p.images * od * oh, thread, count)
         with f.loop(first, last, may_be_empty=True) as line:
-            number, row = b.sdiv(line.index, const(oh)), b.srem(line.index, const(oh))
+            planes, row = b.sdiv(line.index, const(oh)), b.srem(line.index, const(oh))
+            number, plane = b.sdiv(planes, const(od)), b.srem(planes, const(od))
             image = f.at(px, (number, p.image))
             with f.loop(0, ow) as q:
-                taps = _taps(f, p, image, row, q.index)
+                taps = _taps(f, p, image, [plane, row, q.index])
                 target = f.at(py, (line.index, ow * c), (q.index, c))
                 index = f.at(pi, (line.index, ow * c), (q.index, c))
 
@@ -165,12 +189,12 @@ def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     step = steps[0]
     if not _fits(step, step.outputs[0], step.inputs[1]):
         return 0
-    (g, place), out = (as_map(v) for v in step.inputs), as_map(step.outputs[0])
-    p = _pooling(out, g, as_map_window(step.attrs["window"]))
-    oh, ow, c = p.out_height, p.out_width, p.channels
-    (kh, kw), (sh, sw) = p.window.kernel, p.window.stride
+    (g, place), out = (_as_volume(v) for v in step.inputs), _as_volume(step.outputs[0])
+    p = _pooling(out, g, step.attrs["window"])
+    c, pairs = p.channels, list(zip(p.window.kernel, p.window.stride, strict=True))
     gs = element_strides(g)
-    apart = kh <= sh and kw <= sw and not p.window.pads
+    own = (gs[0], *gs[2:])
+    apart = all(k <= s for k, s in pairs) and not p.window.pads
     active = _rectified(steps, step.outputs[0]) if apart else None
 
     def write(
@@ -181,14 +205,19 @@ def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         with f.loop(first, last, may_be_empty=True) as number:
             image = f.at(po, (number.index, p.image))
             gates = [f.at(v, (number.index, p.image)) for v in further]
-            covered = apart and kh == sh and kw == sw and oh * sh == p.height and ow * sw == p.width
+            covered = apart and all(
+                k == s and n * s == size
+                for (k, s), n, size in zip(pairs, p.counts, p.size, strict=True)
+            )
             if not covered:
                 f.fill(image, p.image, w.lanes)
-            with f.loop(0, oh) as r, f.loop(0, ow) as q:
-                taps = _taps(f, p, image, r.index, q.index)
-                over = [_taps(f, p, gate, r.index, q.index) for gate in gates]
-                grad = f.at(pg, (number.index, gs[0]), (r.index, gs[2]), (q.index, gs[3]))
-                index = f.at(pi, (number.index, oh * ow * c), (r.index, ow * c), (q.index, c))
+            with nested(f, p.counts) as places:
+                taps = _taps(f, p, image, places)
+                over = [_taps(f, p, gate, places) for gate in gates]
+                grad = f.at(pg, *zip([number.index, *places], own, strict=True))
+                index = f.at(
+                    pi, (number.index, p.out_image), *zip(places, p.out_strides, strict=True)
+                )
 
                 def channels(k: Val | int, lanes: int) -> None:
                     value = f.load(f.at(grad, (k, gs[1])), lanes)
@@ -228,8 +257,8 @@ def _rectified(steps: Sequence[NamedStep], out: Any) -> Any:
         a.__array_interface__["data"][0] == start and a.strides == out.strides
         for a in (g, step.outputs[0])
     )
-    fits = y.shape == out.shape and y.dtype == np.float32 and dense_channels_last(as_map(y))
-    return as_map(y) if same and fits and y.__array_interface__["data"][0] != start else None
+    fits = y.shape == out.shape and y.dtype == np.float32 and dense_channels_last(y)
+    return _as_volume(y) if same and fits and y.__array_interface__["data"][0] != start else None
 
 
 @lowering("average_pool", "average_pool_gradient")
@@ -239,13 +268,13 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
     forward = step.name == "average_pool"
     if not _fits(step, step.outputs[0]):
         return 0
-    given, made = in_channels_last(w, as_map(step.inputs[0])), as_map(step.outputs[0])
+    given, made = in_channels_last(w, step.inputs[0]), step.outputs[0]
+    given, made = _as_volume(given), _as_volume(made)
     large, small = (given, made) if forward else (made, given)
     window = step.attrs["window"]
-    p = _pooling(large, small, as_map_window(window))
-    oh, ow, c = p.out_height, p.out_width, p.channels
-    (kh, kw), (sh, sw) = p.window.kernel, p.window.stride
-    shares = w.scratch(oh * ow)
+    p = _pooling(large, small, window)
+    c = p.channels
+    shares = w.scratch(math.prod(p.counts))
     spatial = (step.inputs if forward else step.outputs)[0].shape[2:]
     shares[:] = window_shares(
         spatial, window, step.attrs["count_include_pad"], np.dtype(np.float32)
@@ -262,36 +291,42 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
 
     def write(f: Function, thread: Val, count: Val, pl: Val, ps: Val, pn: Val) -> None:
         b = f.b
-        (top, _), (left, _) = p.window.padding
 
         def each_tap(
-            image: Val, y: Val, x: Val, k: Val | int, carry: list[Val], body: Callable[..., Any]
+            image: Val, starts: Sequence[Val], k: Val | int, carry: list[Val], body: Body
         ) -> list[Val]:
             if not p.window.pads:
-                corner = f.at(image, (y, p.row), (x, c))
-                for i in range(kh):
-                    for j in range(kw):
-                        carry = body(f.at(corner, (i, p.row), (j, c), (k, 1)), carry)
+                corner = f.at(image, *zip(starts, p.strides, strict=True))
+                for tap in itertools.product(*map(range, p.window.kernel)):
+                    carry = body(f.at(corner, *zip(tap, p.strides, strict=True), (k, 1)), carry)
                 return carry
-            rows, columns = bounds(f, y, kh, p.height), bounds(f, x, kw, p.width)
-            with f.loop(*rows, carry=carry, may_be_empty=True) as down:
-                with f.loop(*columns, carry=down.carried, may_be_empty=True) as across:
-                    spot = f.at(image, (down.index, p.row), (across.index, c), (k, 1))
-                    across.next = body(spot, across.carried)
-                down.next = across.result
-            return down.result
+
+            def over(axis: int, place: Val, carry: list[Val]) -> list[Val]:
+                if axis == len(starts):
+                    return body(f.at(place, (k, 1)), carry)
+                ends = bounds(f, starts[axis], p.window.kernel[axis], p.size[axis])
+                with f.loop(*ends, carry=carry, may_be_empty=True) as i:
+                    i.next = over(axis + 1, f.at(place, (i.index, p.strides[axis])), i.carried)
+                return i.result
+
+            return over(0, image, carry)
 
         first, last = f.share(p.images, thread, count)
         with f.loop(first, last, may_be_empty=True) as number:
             image = f.at(pl, (number.index, p.image))
-            little = f.at(ps, (number.index, oh * ow * c))
+            little = f.at(ps, (number.index, p.out_image))
             if not forward:
                 f.fill(image, p.image, w.lanes)
-            with f.loop(0, oh) as r, f.loop(0, ow) as q:
-                y = b.sub(b.mul(r.index, const(sh)), const(top))
-                x = b.sub(b.mul(q.index, const(sw)), const(left))
-                spot = f.at(little, (r.index, ow * c), (q.index, c))
-                share = b.load(f.at(pn, (r.index, ow), (q.index, 1)))
+            with nested(f, p.counts) as places:
+                starts = [
+                    b.sub(b.mul(place, const(s)), const(before))
+                    for place, s, (before, _) in zip(
+                        places, p.window.stride, p.window.padding, strict=True
+                    )
+                ]
+                spot = f.at(little, *zip(places, p.out_strides, strict=True))
+                counts = [s // c for s in p.out_strides]
+                share = b.load(f.at(pn, *zip(places, counts, strict=True)))
 
                 def channels(k: Val | int, lanes: int) -> None:
                     place = f.at(spot, (k, 1))
@@ -301,7 +336,7 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
                         def add(tap: Val, carry: list[Val]) -> list[Val]:
                             return [b.fadd(carry[0], f.load(tap, lanes))]
 
-                        (total,) = each_tap(image, y, x, k, [zero], add)
+                        (total,) = each_tap(image, starts, k, [zero], add)
                         f.store(b.fmul(total, share), place, lanes)
                     else:
                         part = b.fmul(f.load(place, lanes), share)
@@ -310,7 +345,7 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
                             f.store(b.fadd(f.load(tap, lanes), part), tap, lanes)
                             return carry
 
-                        each_tap(image, y, x, k, [], spread)
+                        each_tap(image, starts, k, [], spread)
 
                 f.each(c, w.lanes, channels)
 

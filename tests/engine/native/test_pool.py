@@ -92,3 +92,17 @@ def test_a_nan_in_the_window_wins():
     found = np.isnan(plan.forward({"x": array})["y"])
     assert found[0, 1, :2, :2].all()
     assert found.sum() == 4
+
+
+@pytest.mark.parametrize(("kind", "options"), ALL_KINDS)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [(2, 2, 0), ((2, 3, 1), (1, 2, 2), 0), (3, 2, ((1, 1), (1, 0), (0, 1)))],
+)
+@pytest.mark.parametrize("channels", [1, 18])
+def test_volumes(verify, kind, options, kernel, stride, padding, channels):
+    def make(b, x):
+        sizes = {"kernel_size": kernel, "stride": stride, "padding": padding}
+        return b.call(f"{kind}_pool3d", x, **sizes, **options)
+
+    verify(make, (2, channels, 4, 6, 5))
