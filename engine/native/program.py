@@ -72,6 +72,17 @@ class NativeRun:
         ]
 
 
+def lower_alone(team: Team, write: Callable[[Writer], bool]) -> NativeRun | None:
+    """What ``write`` writes as one native call; None if it says that it wrote nothing."""
+    writer = Writer(max_threads=team.num_threads)
+    if not write(writer):
+        return None
+    run = NativeRun(writer, team, ["update"])
+    store().load(run.kernels)
+    run.bind()
+    return run
+
+
 def lower(
     steps: Sequence[NamedStep],
     team: Team,

@@ -102,6 +102,7 @@ class Plan:
         self._pending = 0
         self._sum = np.zeros(self._weights.size if accumulate > 1 else 0, np.float32)
         self._norm = np.zeros(1)
+        self._native_update: Callable[[], None] | None = None
         self.gradient_norm: float | None = None
         """Norm of all gradients at the last step, if ``clip_norm`` is set."""
 
@@ -289,6 +290,7 @@ class Plan:
         self, what: str, compiled: _Compiled, progress: Callable[[int, int], None] | None = None
     ) -> None:
         from engine.native.policy import usable_cores, worthwhile_threads
+        from engine.native.program import lower_alone
         from engine.native.runtime import Team
         from engine.native.updates import lower_update
 
@@ -298,13 +300,18 @@ class Plan:
             self._teams[count] = Team(count)
         optimizer = self._optimizer
         finish = None
-        if what == "train" and optimizer is not None and self._accumulate == 1:
+        if what == "train" and optimizer is not None:
 
-            def finish(w: Writer) -> bool:
+            def update(w: Writer) -> bool:
                 state, norm = self._optimizer_state, self._norm
                 return lower_update(
                     w, optimizer, self._weights, self._gradients, state, self._limits, norm
                 )
+
+            if self._accumulate == 1:
+                finish = update
+            else:  # it does not follow every batch: a call of its own
+                self._native_update = lower_alone(self._teams[count], update)
 
         with _uncollected():
             compiled.program.make_native(self._teams[count], progress, finish)
@@ -331,14 +338,13 @@ class Plan:
         if not compiled.program.updates:
             with np.errstate(all="ignore"):
                 self._step(optimizer)
-        elif self._limits[0] is not None:
-            self.gradient_norm = float(self._norm[0])
+        else:
+            self._note_norm()
         self._random.advance()
         return {k: float(v) for k, v in compiled.scalars.items()}
 
     def _step(self, optimizer: Optimizer) -> None:
         """Accumulate, clip, update."""
-        assert self._update is not None
         if self._accumulate > 1:
             np.add(self._sum, self._gradients, out=self._sum)
             self._pending += 1
@@ -347,10 +353,20 @@ class Plan:
             np.divide(self._sum, self._accumulate, out=self._gradients)
             self._sum.fill(0)
             self._pending = 0
+        if self._native_update is not None:
+            self._native_update()
+            self._note_norm()
+            return
         if self._limits != (None, None):
             self.gradient_norm = clip_flat(self._gradients, self._scratch[0], *self._limits)
+        assert self._update is not None
         optimizer.num_steps += 1
         self._update()
+
+    def _note_norm(self) -> None:
+        """Take over the norm that a native update has found."""
+        if self._limits[0] is not None:
+            self.gradient_norm = float(self._norm[0])
 
     def gradients(
         self, batch: Mapping[str, Array], *, training: bool = True

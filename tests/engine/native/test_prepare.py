@@ -68,6 +68,7 @@ LIMITS = [
     {"clip_value": 0.01},
     {"clip_norm": 0.5, "clip_value": 0.02},
     {"accumulate": 2},
+    {"accumulate": 3, "clip_norm": 0.1},
 ]
 
 
@@ -82,6 +83,19 @@ def test_limits_on_gradients_hold_in_native_programs(mlp, batch_for, limit, thre
     same_weights(reference, native, 1e-5)
     if "clip_norm" in limit:
         assert native.gradient_norm == pytest.approx(reference.gradient_norm, rel=1e-4)
+    assert native.optimizer_state_dict()["num_steps"] == 8 // limit.get("accumulate", 1)
+
+
+def test_gradients_of_several_batches_are_applied_in_one_native_call(mlp, batch_for, monkeypatch):
+    plan = mlp(optimizer=engine.optim.Adam(1e-2), accumulate=2)
+    plan.prepare(16)
+    monkeypatch.setattr(plan, "_update", None)  # what NumPy would do
+    batch = batch_for(plan, 16)
+    before = plan.state_dict()["d1.weight"]
+    plan.train_step(batch)
+    assert (plan.state_dict()["d1.weight"] == before).all()
+    plan.train_step(batch)
+    assert (plan.state_dict()["d1.weight"] != before).any()
 
 
 def test_a_gradient_that_is_no_number_is_not_hidden_by_the_limit(mlp, batch_for):
