@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from engine.errors import DTypeError
+from engine.errors import DTypeError, EngineError
 
 if TYPE_CHECKING:
     from engine.backend import Array
@@ -78,6 +78,31 @@ def named_dtype(what: str, name: Any) -> np.dtype[Any]:
             f"{what} found element type {name!r}; expected one such as 'float32', 'int64', 'bool'."
         )
     return found
+
+
+def setting(
+    what: str, name: str, value: Any, low: float = -math.inf, high: float = math.inf
+) -> float:
+    """A setting as a float.
+
+    Raises
+    ------
+    EngineError
+        If it is no finite number, or lies outside ``low .. high``.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isfinite(number) and low <= number <= high:
+        return number
+    limits = {
+        (True, True): "",
+        (False, True): f" of {low:g} or more",
+        (True, False): f" of {high:g} or less",
+        (False, False): f" from {low:g} to {high:g}",
+    }[math.isinf(low), math.isinf(high)]
+    raise EngineError(f"{what} found {name}={value!r}; expected a finite number{limits}.")
 
 
 def require_float(what: str, spec: Spec) -> None:

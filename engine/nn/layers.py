@@ -253,6 +253,11 @@ class Embedding(Module):
         self.weight = new_parameter("normal", num_embeddings, embedding_dim, std=1.0)
         self.padding_idx = padding_idx
         if padding_idx is not None:
+            if not 0 <= padding_idx < num_embeddings:
+                raise EngineError(
+                    f"Embedding found padding_idx={padding_idx}; expected 0 to "
+                    f"{num_embeddings - 1}."
+                )
             self.weight.data[padding_idx] = 0.0
 
     def forward(self, ids: Any) -> Any:

@@ -136,6 +136,11 @@ class Module(ABC):
 
 def new_parameter(init: str, *shape: int, **options: Any) -> Tensor:
     """A trainable float32 tensor with initial values from the sequence of ``manual_seed``."""
+    if not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
+        raise EngineError(
+            f"a layer found sizes that make a weight of shape {shape}; expected whole numbers "
+            "above 0."
+        )
     seed = [int(n) for n in next_key()]
     return Tensor(draw(init, shape, np.random.default_rng(seed), **options), requires_grad=True)
 

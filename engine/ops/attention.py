@@ -12,6 +12,7 @@ from engine.function import apply, function, lift
 from engine.ops.dropout import dropout
 from engine.ops.matmul import matmul
 from engine.ops.softmax import softmax
+from engine.value import setting
 
 HIDDEN = -1e30
 """Score of a hidden key. Finite, so that a query that sees nothing makes no NaN."""
@@ -48,7 +49,8 @@ def scaled_dot_product_attention(
             f"attention found query {query.shape}, key {key.shape} and value {value.shape}; "
             "expected query and key of one width, key and value of one length."
         )
-    scores = matmul(query * (query.shape[-1] ** -0.5 if scale is None else scale), key, False, True)
+    factor = query.shape[-1] ** -0.5 if scale is None else setting("attention", "scale", scale)
+    scores = matmul(query * factor, key, False, True)
     seen = mask
     if mask is not None and mask.dtype != np.dtype(bool):
         raise DTypeError(f"attention found a mask of type {mask.dtype.name}; expected bool.")

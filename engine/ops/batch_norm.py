@@ -12,7 +12,7 @@ from engine.backend import Array, einsum
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
 from engine.ops.reduce import broadcast_to
-from engine.value import Shape, Spec, require_float, same_dtype
+from engine.value import Shape, Spec, require_float, same_dtype, setting
 
 
 def _channel_shape(ndim: int, channels: int) -> tuple[int, ...]:
@@ -223,6 +223,8 @@ def batch_norm(
         Share of the batch in the new running value (1 minus what Keras calls momentum).
     """
     require_float("batch_norm", x.spec)
+    epsilon = setting("batch_norm", "epsilon", epsilon, 0.0)
+    momentum = setting("batch_norm", "momentum", momentum, 0.0, 1.0)
     if x.ndim < 2:
         raise ShapeError(f"batch_norm found shape {x.shape}; expected (N, C, ...).")
     channels = x.shape[1]
@@ -236,9 +238,9 @@ def batch_norm(
         same_dtype("batch_norm", x.spec, value.spec)
     shape = _channel_shape(x.ndim, channels)
     if not (x.is_training if training is None else training):
-        factor = gamma / apply("sqrt", running_var + float(epsilon))
+        factor = gamma / apply("sqrt", running_var + epsilon)
         return (x - running_mean.reshape(shape)) * factor.reshape(shape) + beta.reshape(shape)
-    y, mean, var = apply_all("batch_norm_training", x, gamma, beta, epsilon=float(epsilon))
+    y, mean, var = apply_all("batch_norm_training", x, gamma, beta, epsilon=epsilon)
     count = x.size // channels if channels else 0
     # A single element has no unbiased variance; its biased one, 0, is at least a number.
     unbiased = count / (count - 1) if count > 1 else 1.0

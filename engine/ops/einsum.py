@@ -12,7 +12,7 @@ from engine.backend import einsum as into
 from engine.errors import ShapeError
 from engine.function import Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.reduce import broadcast_to, normalise_axes, reduced_shape, sum_
-from engine.value import Spec, same_dtype
+from engine.value import Spec, same_dtype, setting
 
 
 @primitive
@@ -186,9 +186,10 @@ def norm(x: Any, axis: Any = -1, keepdims: bool = False, epsilon: float = 0.0) -
 
     Without ``epsilon`` the gradient of the length of zeros is 0.
     """
+    epsilon = setting("norm", "epsilon", epsilon, 0.0)
     total = sum_(x * x, axis, keepdims=True)
     if epsilon:
-        y = apply("sqrt", total + float(epsilon))
+        y = apply("sqrt", total + epsilon)
     else:
         # Where the sum is 0, sqrt has an infinite slope: take it out of the graph there.
         positive = apply("less", *lift(0.0, total))

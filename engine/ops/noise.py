@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from engine.backend import Array, array_module
-from engine.errors import EngineError
 from engine.function import Primitive, Step, apply, function, primitive
 from engine.random import KEY_DTYPE, fill_bits
-from engine.value import Spec, require_float
+from engine.value import Spec, require_float, setting
 
 
 class _Random(Primitive):
@@ -94,6 +93,8 @@ class _RandomNormal(_Random):
 def random_uniform_like(x: Any, low: float = 0.0, high: float = 1.0) -> Any:
     """Values evenly spread over ``low .. high``, in the shape of ``x``; new ones each time."""
     require_float("random_uniform_like", x.spec)
+    low = setting("random_uniform_like", "low", low)
+    high = setting("random_uniform_like", "high", high, low)
     u = apply("random_uniform", x.random_key(), shape=x.shape, dtype=x.dtype.name)
     return u if (low, high) == (0.0, 1.0) else u * (high - low) + low
 
@@ -102,6 +103,8 @@ def random_uniform_like(x: Any, low: float = 0.0, high: float = 1.0) -> Any:
 def random_normal_like(x: Any, mean: float = 0.0, std: float = 1.0) -> Any:
     """Normally distributed values in the shape of ``x``; new ones each time."""
     require_float("random_normal_like", x.spec)
+    mean = setting("random_normal_like", "mean", mean)
+    std = setting("random_normal_like", "std", std, 0.0)
     z = apply("random_normal", x.random_key(), shape=x.shape, dtype=x.dtype.name)
     return z if (mean, std) == (0.0, 1.0) else z * std + mean
 
@@ -109,8 +112,7 @@ def random_normal_like(x: Any, mean: float = 0.0, std: float = 1.0) -> Any:
 @function("gaussian_noise")
 def gaussian_noise(x: Any, std: float, training: bool | None = None) -> Any:
     """``x`` plus normal noise in training, else ``x`` itself."""
-    if std < 0:
-        raise EngineError(f"gaussian_noise found std={std}; expected 0 or more.")
+    std = setting("gaussian_noise", "std", std, 0.0)
     if std == 0 or not (x.is_training if training is None else training):
         return x
     return x + random_normal_like(x) * std

@@ -16,7 +16,7 @@ from engine.ops.relu import relu
 from engine.ops.shape import flatten
 from engine.ops.sigmoid import sigmoid, softplus
 from engine.ops.softmax import log_softmax
-from engine.value import require_float
+from engine.value import require_float, setting
 
 
 @function("mae")
@@ -30,8 +30,8 @@ def mae(prediction: Any, target: Any) -> Any:
 def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
     """Mean of ``d^2 / 2`` up to ``|d| = delta``, of ``delta (|d| - delta / 2)`` beyond."""
     same_shape("huber", prediction, target)
-    if not 0 < delta < math.inf:
-        raise EngineError(f"huber found delta={delta}; expected a number above 0.")
+    if not setting("huber", "delta", delta, 0.0):
+        raise EngineError(f"huber found delta={delta}; expected a finite number above 0.")
     distance = apply("abs", prediction - target)
     near = apply("clip", distance, low=None, high=float(delta))
     return mean(near * (distance - near * 0.5))
@@ -149,11 +149,6 @@ def _distance(a: Any, b: Any) -> Any:
     return apply("sqrt", sum_(difference * difference, -1) + 1e-12)
 
 
-def _check_margin(what: str, margin: float) -> None:
-    if not 0 <= margin < math.inf:
-        raise EngineError(f"{what} found margin={margin}; expected a number of 0 or more.")
-
-
 @function("contrastive")
 def contrastive(a: Any, b: Any, same: Any, margin: float = 1.0) -> Any:
     """Mean of ``s d^2 + (1 - s) max(0, margin - d)^2`` for pairs (N, D) with ``s`` 1 if alike.
@@ -162,7 +157,7 @@ def contrastive(a: Any, b: Any, same: Any, margin: float = 1.0) -> Any:
     ----------
     Hadsell, Chopra and LeCun, "Dimensionality reduction by learning an invariant mapping", 2006.
     """
-    _check_margin("contrastive", margin)
+    margin = setting("contrastive", "margin", margin, 0.0)
     distance = _distance(a, b)
     same_shape("contrastive", distance, same)
     apart = relu(margin - distance)
@@ -172,7 +167,7 @@ def contrastive(a: Any, b: Any, same: Any, margin: float = 1.0) -> Any:
 @function("triplet")
 def triplet(anchor: Any, positive: Any, negative: Any, margin: float = 1.0) -> Any:
     """Mean of ``max(0, d(anchor, positive) - d(anchor, negative) + margin)``."""
-    _check_margin("triplet", margin)
+    margin = setting("triplet", "margin", margin, 0.0)
     return mean(relu(_distance(anchor, positive) - _distance(anchor, negative) + margin))
 
 
@@ -180,6 +175,7 @@ def triplet(anchor: Any, positive: Any, negative: Any, margin: float = 1.0) -> A
 def dice(logits: Any, target: Any, epsilon: float = 1.0) -> Any:
     """One minus the overlap ``(2 sum(p t) + e) / (sum(p) + sum(t) + e)`` of each sample, mean."""
     same_shape("dice", logits, target)
+    epsilon = setting("dice", "epsilon", epsilon, 0.0)
     p, t = flatten(sigmoid(logits)), flatten(target)
     overlap = (2.0 * sum_(p * t, 1) + epsilon) / (sum_(p, 1) + sum_(t, 1) + epsilon)
     return 1.0 - mean(overlap)
@@ -190,5 +186,10 @@ def cosine_distance(a: Any, b: Any, epsilon: float = 1e-8) -> Any:
     """Mean of one minus the cosine of the angle between rows."""
     same_shape("cosine_distance", a, b)
     # Limited before the root, whose slope at 0 is infinite.
-    squares = apply("clip", sum_(a * a, -1) * sum_(b * b, -1), low=float(epsilon) ** 2, high=None)
+    squares = apply(
+        "clip",
+        sum_(a * a, -1) * sum_(b * b, -1),
+        low=setting("cosine_distance", "epsilon", epsilon, 0.0) ** 2,
+        high=None,
+    )
     return mean(1.0 - sum_(a * b, -1) / apply("sqrt", squares))

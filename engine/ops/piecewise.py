@@ -15,6 +15,7 @@ from engine.ops.reduce import normalise_axes
 from engine.ops.relu import elu
 from engine.ops.shape import split
 from engine.ops.sigmoid import sigmoid, softplus, tanh
+from engine.value import setting
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -54,9 +55,10 @@ class _HardTanhGradient(Elementwise):
 @function("hard_tanh")
 def hard_tanh(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
     """``x`` limited to ``low .. high``; the gradient at the limits is 0."""
+    low, high = setting("hard_tanh", "low", low), setting("hard_tanh", "high", high)
     if not low < high:
         raise EngineError(f"hard_tanh found low={low}, high={high}; expected low below high.")
-    return apply("hard_tanh", *lift(x), low=float(low), high=float(high))
+    return apply("hard_tanh", *lift(x), low=low, high=high)
 
 
 @function("relu6")

@@ -10,6 +10,7 @@ import numpy as np
 from engine.backend import Array
 from engine.function import Call, Step, apply, function, lift, primitive
 from engine.ops.elementwise import Elementwise
+from engine.value import setting
 
 
 @primitive
@@ -121,10 +122,14 @@ def relu(x: Any) -> Any:
 @function("leaky_relu")
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """``x`` where positive, else ``negative_slope * x``; at 0 the gradient is the slope."""
-    return apply("leaky_relu", *lift(x), negative_slope=float(negative_slope))
+    return apply(
+        "leaky_relu",
+        *lift(x),
+        negative_slope=setting("leaky_relu", "negative_slope", negative_slope),
+    )
 
 
 @function("elu")
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """``x`` where positive, else ``alpha * (e^x - 1)``."""
-    return apply("elu", *lift(x), alpha=float(alpha))
+    return apply("elu", *lift(x), alpha=setting("elu", "alpha", alpha))

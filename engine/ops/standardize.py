@@ -12,7 +12,7 @@ from engine.backend import Array, einsum
 from engine.errors import EngineError, ShapeError
 from engine.function import Call, Primitive, Step, apply, apply_all, function, primitive
 from engine.ops.reduce import mean, normalise_axes
-from engine.value import Spec, require_float
+from engine.value import Spec, require_float, setting
 
 
 @primitive
@@ -147,7 +147,9 @@ def layer_norm(
         if value is not None and value.shape != tail:
             raise ShapeError(f"layer_norm found {name} {value.shape}; expected {tail}.")
     rows = x.reshape((*x.shape[: x.ndim - num_axes], math.prod(tail)))
-    y = apply_all("standardize", rows, epsilon=float(epsilon))[0].reshape(x.shape)
+    y = apply_all("standardize", rows, epsilon=setting("layer_norm", "epsilon", epsilon, 0.0))[
+        0
+    ].reshape(x.shape)
     return _affine("layer_norm", y, weight, bias, tail)
 
 
@@ -166,7 +168,9 @@ def group_norm(
         )
     n, channels = x.shape[:2]
     rows = x.reshape((n, num_groups, math.prod(x.shape[1:]) // num_groups))
-    y = apply_all("standardize", rows, epsilon=float(epsilon))[0].reshape(x.shape)
+    y = apply_all("standardize", rows, epsilon=setting("group_norm", "epsilon", epsilon, 0.0))[
+        0
+    ].reshape(x.shape)
     return _affine("group_norm", y, weight, bias, (1, channels) + (1,) * (x.ndim - 2))
 
 
@@ -183,7 +187,9 @@ def rms_norm(x: Any, weight: Any = None, epsilon: float = 1e-6) -> Any:
     """The last axis divided by its root mean square, then scaled by ``weight``."""
     if x.ndim < 1:
         raise EngineError("rms_norm found a scalar; expected at least one axis.")
-    y = x / apply("sqrt", mean(x * x, -1, keepdims=True) + float(epsilon))
+    y = x / apply(
+        "sqrt", mean(x * x, -1, keepdims=True) + setting("rms_norm", "epsilon", epsilon, 0.0)
+    )
     return _affine("rms_norm", y, weight, None, x.shape[-1:])
 
 
@@ -192,4 +198,7 @@ def l2_normalize(x: Any, axis: int = -1, epsilon: float = 1e-12) -> Any:
     """``x`` divided by its norm along ``axis``, or by ``epsilon`` if that is greater."""
     require_float("l2_normalize", x.spec)
     total = apply("sum", x * x, axes=normalise_axes("l2_normalize", axis, x.ndim), keepdims=True)
-    return x / apply("sqrt", apply("clip", total, low=float(epsilon) ** 2, high=None))
+    return x / apply(
+        "sqrt",
+        apply("clip", total, low=setting("l2_normalize", "epsilon", epsilon, 0.0) ** 2, high=None),
+    )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.backend import Array
-from engine.errors import EngineError, PlanError
+from engine.errors import DTypeError, EngineError, PlanError
 from engine.function import FUNCTIONS, check_size
 from engine.init import checked
 from engine.optim.base import Optimizer
 from engine.optim.clipping import check_limits
 from engine.plan.graph import StaticGraph, StaticValue
-from engine.value import Spec, named_dtype
+from engine.value import Spec, named_dtype, setting
 
 if TYPE_CHECKING:
     from engine.plan.plan import Plan
@@ -135,8 +135,10 @@ class PlanBuilder:
         )
 
     def constant(self, data: Any) -> PlanValue:
-        """Fixed array."""
+        """Fixed array of numbers."""
         array = np.array(data)
+        if array.dtype.kind not in "biuf":
+            raise DTypeError(f"constant found element type {array.dtype}; expected numbers.")
         name = f"constant {self._num_values}"
         return self._declare(Leaf("constant", name, array.shape, array.dtype, data=array))
 
@@ -180,7 +182,7 @@ class PlanBuilder:
             if self._scope:
                 error.add_note(f"in '{self._scope}'")
             raise
-        except TypeError as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise PlanError(f"'{what}' was called wrongly: {error}") from error
         several = isinstance(found[0], tuple)
         pairs = list(zip(*found, strict=True)) if several else [tuple(found)]
@@ -198,6 +200,7 @@ class PlanBuilder:
     def output(self, name: str, value: PlanValue) -> None:
         """Make ``value`` part of what ``forward`` returns."""
         self._name(name, self.outputs)
+        self._require_own(name, value)
         self.outputs[name] = value
 
     def loss(self, name: str, value: PlanValue, weight: float = 1.0) -> None:
@@ -208,7 +211,7 @@ class PlanBuilder:
             raise PlanError(
                 "'loss' names the total; expected another name for one loss of several."
             )
-        self.losses[name] = (value, float(weight))
+        self.losses[name] = (value, setting(f"loss '{name}'", "weight", weight))
 
     def metric(self, name: str, value: PlanValue) -> None:
         """Report the scalar ``value`` beside the losses."""
@@ -220,7 +223,12 @@ class PlanBuilder:
         if not name or any(name in table for table in tables):
             raise PlanError(f"'{name}' is taken already; expected a new name.")
 
+    def _require_own(self, name: str, value: PlanValue) -> None:
+        if not isinstance(value, PlanValue) or value.builder is not self:
+            raise PlanError(f"'{name}' found {value!r}; expected a value of this plan.")
+
     def _require_scalar(self, name: str, value: PlanValue) -> None:
+        self._require_own(name, value)
         if value.shape != ():
             raise PlanError(
                 f"'{name}' has shape {value.shape}; expected a scalar. Reduce it (mean)."
@@ -259,8 +267,13 @@ class PlanBuilder:
         from engine.plan.plan import Plan
 
         check_limits(clip_norm, clip_value)
-        if accumulate < 1:
-            raise PlanError(f"accumulate found {accumulate}; expected 1 or more.")
+        whole = [("accumulate", accumulate, 1), ("num_threads", num_threads, 0)]
+        whole += [] if seed is None else [("seed", seed, 0)]
+        for what, number, low in whole:
+            if not isinstance(number, int | np.integer) or number < low:
+                raise PlanError(
+                    f"build found {what}={number!r}; expected a whole number of {low} or more."
+                )
         limits = (clip_norm, clip_value)
         return Plan(
             self, optimizer, seed, tuple(frozen), num_threads, max_threads, limits, accumulate

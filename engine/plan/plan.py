@@ -228,6 +228,11 @@ class Plan:
             for slot, whole in self._optimizer_state.items()
             for name in self._slots
         }
+        for key in ("num_steps", "learning_rate", "arrays"):
+            if key not in state:
+                raise PlanError(
+                    f"The optimizer state lacks '{key}'; expected what optimizer_state_dict gives."
+                )
         _check_names("optimizer state", state["arrays"], own)
         for name, array in own.items():
             array[...] = state["arrays"][name]
@@ -417,6 +422,11 @@ class Plan:
         return self._compiled(what, what in ("train", "gradients"), batch_size).program.num_bytes
 
     def _feed(self, what: str, training: bool, batch: Mapping[str, Array]) -> _Compiled:
+        if not isinstance(batch, Mapping):
+            raise PlanError(
+                f"The batch is a {type(batch).__name__}; expected arrays by name: "
+                f"{', '.join(self.inputs)}."
+            )
         compiled = self._compiled(what, training, self._batch_size(batch))
         for name, target in compiled.inputs.items():
             if name not in batch:
@@ -455,6 +465,8 @@ class Plan:
         if what not in PROGRAMS:
             known = ", ".join(f"'{name}'" for name in PROGRAMS)
             raise PlanError(f"There is no program '{what}'; expected one of {known}.")
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise PlanError(f"batch_size found {batch_size!r}; expected a whole number above 0.")
         key = (what, training, batch_size)
         found = self._programs.pop(key, None)
         if found is None:
@@ -568,9 +580,11 @@ def _check_names(what: str, given: Mapping[str, Any], own: Mapping[str, Array]) 
             f"unknown {unknown or 'nothing'}."
         )
     for name, array in own.items():
-        if np.shape(given[name]) != array.shape:
+        found = np.asarray(given[name])
+        if found.shape != array.shape or found.dtype.kind not in "biuf":
             raise PlanError(
-                f"'{name}' found shape {np.shape(given[name])}; expected {array.shape}."
+                f"'{name}' found {found.dtype}{found.shape}; expected numbers of shape "
+                f"{array.shape}."
             )
 
 
