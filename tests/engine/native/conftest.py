@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -108,6 +110,63 @@ def kernel_cache(tmp_path_factory):
     patch.undo()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ledger():
+    """Of every kernel written in these tests: that its key says what its code depends on.
+
+    Two kernels with one key share machine code, today or from the disk next year. What each says
+    it writes is kept, for ``audit``.
+    """
+    from engine.native import writer
+
+    codes, checked, uses = {}, set(), {}
+    plain = writer.Writer.kernel
+
+    def kernel(self, key, arrays, write, touched):
+        types = tuple(writer._type_name(a.dtype) for a in arrays)
+        seen = (key, types, self.max_threads, *((a.shape, a.strides) for a in arrays))
+        if seen not in checked:
+            checked.add(seen)
+            code = hashlib.sha256(str(writer._module("code", types, write)).encode()).digest()
+            assert codes.setdefault((key, types), code) == code, f"one key, two kernels: {key}"
+        plain(self, key, arrays, write, touched)
+        uses.setdefault(id(self.calls), (self.calls, []))[1].append(touched)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(writer.Writer, "kernel", kernel)
+    yield uses
+    patch.undo()
+
+
+@pytest.fixture
+def audit(ledger):
+    """``audit(program)``: run alone, each kernel changes only what it said it would."""
+    from engine.native.jit import store
+    from engine.native.runtime import END
+    from engine.native.writer import Use, span
+
+    def touched(program):
+        for step in program._run:
+            if not hasattr(step, "names"):
+                step()
+                continue
+            for check in step.before:
+                check()
+            calls = [call for call in step._calls if call is not None]
+            known = {Use(a, False, None).bytes: a for call in calls for a in call[2]}
+            for (kernel, what, arrays), uses in zip(calls, ledger[id(step._calls)][1], strict=True):
+                starts = [span(a)[0] for a in arrays]
+                words = np.array([store().address(kernel.symbol), len(arrays), *starts, END])
+                old = {place: a.tobytes() for place, a in known.items()}
+                step._team.run(words.ctypes.data)
+                written = [use.bytes for use in uses if use.writes]
+                for (first, last), a in known.items():
+                    if not any(first < end and start < last for start, end in written):
+                        assert a.tobytes() == old[first, last], f"{what} wrote elsewhere"
+
+    return touched
+
+
 @pytest.fixture(scope="session")
 def team():
     from engine.native.runtime import Team
@@ -163,7 +222,7 @@ def loss_of(b, y):
 
 
 @pytest.fixture
-def verify(team, alone):
+def verify(team, alone, audit):
     """``verify(make, shape, others)``: an op natively, against float64 and the NumPy kernels.
 
     ``make(b, x, *others)`` describes it; ``x`` is an input of ``shape`` times a parameter, so that
@@ -209,6 +268,7 @@ def verify(team, alone):
                     np.testing.assert_allclose(
                         found[name], value, rtol=0, atol=tolerance * scale, err_msg=name
                     )
+            audit(program)
 
     return run
 
