@@ -122,6 +122,9 @@ class _Gather(Primitive):
             )
         return x.with_shape(ids.shape)
 
+    def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        return (Spec(inputs[1].shape, np.dtype(np.intp)),)
+
     def prepare(
         self,
         inputs: Sequence[Array],
@@ -130,10 +133,28 @@ class _Gather(Primitive):
         **attrs: Any,
     ) -> Step:
         (x, ids), out, axis = inputs, outputs[0], attrs["axis"]
+        if not isinstance(x, np.ndarray) or not x.flags.c_contiguous:
+
+            def select() -> None:
+                check_range("gather", ids, x.shape[axis])
+                out[...] = np.take_along_axis(x, ids, axis)
+
+            return select
+        # By the place of each element in memory, in given arrays: nothing is allocated.
+        flat, place = x.reshape(-1), scratch[0]
+        strides = [s // x.itemsize for s in x.strides]
+        lines = np.ogrid[tuple(slice(0, n) for n in ids.shape)]
+        starts = [
+            line * s for i, (line, s) in enumerate(zip(lines, strides, strict=True)) if i != axis
+        ]
 
         def step() -> None:
             check_range("gather", ids, x.shape[axis])
-            out[...] = np.take_along_axis(x, ids, axis)
+            np.multiply(ids, strides[axis], out=place, casting="same_kind")
+            for start in starts:
+                np.add(place, start, out=place)
+            if place.size:
+                take_rows(flat, place, out)
 
         return step
 

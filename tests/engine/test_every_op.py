@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,7 @@ def test_element_types_stay_what_they_were(case, dtype):
         assert results[0].dtype == np.int64
 
 
-def _plan(case, arrays):
+def _plan(case, arrays, loss=False):
     """The case as a plan with its batch: parameters where arrays have no batch."""
     builder = PlanBuilder()
     feed = {}
@@ -108,7 +110,7 @@ def _plan(case, arrays):
     results = parts(builder.call(case.op, *given, **case.attrs))
     for i, result in enumerate(results):
         builder.output(f"y{i}", result)
-    if case.differentiable and not case.random:
+    if case.differentiable and (loss or not case.random):
         builder.loss("l", _weighed(results, builder.call))
     plan = builder.build(seed=2)
     for i, array in enumerate(arrays):
@@ -160,6 +162,35 @@ def test_the_same_seed_gives_the_same_bytes(case):
     for name, array in once.items():
         assert array.tobytes() == again[name].tobytes()
         assert array.tobytes() == plans[0][0].forward(plans[0][1], training=True)[name].tobytes()
+
+
+def _repeated(case, arrays, count):
+    """The arrays with ``count`` samples each."""
+    return [
+        np.resize(a, (count, *a.shape[1:]))
+        if i in case.batched and isinstance(a, np.ndarray)
+        else a
+        for i, a in enumerate(arrays)
+    ]
+
+
+@pytest.mark.parametrize("case", [c for c in DESCRIBED if c.differentiable], ids=str)
+def test_a_step_allocates_nothing_of_the_size_of_its_operands(case):
+    peaks, sizes = [], []
+    for count in (2048, 8192):
+        arrays = _repeated(case, _arrays(case), count)
+        plan, feed = _plan(case, arrays, loss=True)
+        for _ in range(2):
+            plan.gradients(feed)
+        steps = plan.steps(count, "gradients")
+        tracemalloc.start()
+        for step in steps:
+            step.run()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        sizes.append(sum(a.nbytes for a in feed.values()))
+    # One number a row or a label may be; and NumPy's buffers, which do not grow any more.
+    assert peaks[1] - peaks[0] < 0.6 * (sizes[1] - sizes[0]), (peaks, sizes)
 
 
 def _empty(case, arrays):
