@@ -193,6 +193,31 @@ def test_a_step_allocates_nothing_of_the_size_of_its_operands(case):
     assert peaks[1] - peaks[0] < 0.6 * (sizes[1] - sizes[0]), (peaks, sizes)
 
 
+@pytest.fixture(scope="module")
+def kernel_cache(tmp_path_factory):
+    """Machine code of this test run, in a folder of its own."""
+    pytest.importorskip("llvmlite")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENGINE_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+@pytest.mark.parametrize("case", DESCRIBED, ids=str)
+def test_machine_code_gives_the_numbers_of_numpy(kernel_cache, case):
+    arrays = _repeated(case, _arrays(case), 7)  # no multiple of any vector's width
+    (plan, feed), (native, _) = (_plan(case, arrays, loss=True) for _ in range(2))
+    native.prepare(7, ("forward", "gradients") if case.differentiable else ("forward",))
+    for name, array in plan.forward(feed).items():
+        found = native.forward(feed)[name]
+        np.testing.assert_allclose(found, array, rtol=3e-5, atol=3e-5, err_msg=name)
+    if case.differentiable:
+        (losses, gradients), (same, others) = plan.gradients(feed), native.gradients(feed)
+        assert same["l"] == pytest.approx(losses["l"], rel=3e-5)
+        for name, array in gradients.items():
+            scale = 3e-5 * max(1.0, float(np.abs(array).max()))
+            np.testing.assert_allclose(others[name], array, rtol=3e-5, atol=scale, err_msg=name)
+
+
 def _empty(case, arrays):
     return [a[:0] if i in case.batched and isinstance(a, np.ndarray) else a
             for i, a in enumerate(arrays)]  # fmt: skip
