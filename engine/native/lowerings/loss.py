@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from engine.plan.program import NamedStep
 
 DOUBLE = ir.DoubleType()
+FEW = 8
+"""Classes up to which as many rows as a register has lanes are taken side by side."""
 
 
 def _as_rows(array: Any) -> Any:
@@ -97,6 +99,45 @@ def _numbers(f: Function, start: Val, lanes: int) -> Val:
     return f.b.add(f.b.trunc(start, I32), steps)
 
 
+def _columns(f: Function, pointer: Val, classes: int, lanes: int) -> list[Val]:
+    """One register for each class from as many packed rows as there are lanes."""
+    flat = [f.load(f.at(pointer, (k * lanes, 1)), lanes) for k in range(classes)]
+    places = [[i * classes + c for i in range(lanes)] for c in range(classes)]
+    return [_picked(f, flat, at, lanes) for at in places]
+
+
+def _store_columns(
+    f: Function, columns: Sequence[Val], pointer: Val, classes: int, lanes: int
+) -> None:
+    """The reverse of ``_columns``."""
+    for k in range(classes):
+        flat = range(k * lanes, (k + 1) * lanes)
+        places = [j % classes * lanes + j // classes for j in flat]
+        f.store(_picked(f, columns, places, lanes), f.at(pointer, (k * lanes, 1)), lanes)
+
+
+def _picked(f: Function, sources: Sequence[Val], places: Sequence[int], lanes: int) -> Val:
+    """A register of the elements at ``places`` of all sources, one after another."""
+    found = sources[0]
+    for number, source in enumerate(sources):
+        # What earlier sources gave stays where it is.
+        mask = [
+            lanes + at % lanes if at // lanes == number else i if at // lanes < number else 0
+            for i, at in enumerate(places)
+        ]
+        found = f.b.shuffle_vector(found, source, ir.Constant(ir.VectorType(I32, lanes), mask))
+    return found
+
+
+def _labels(f: Function, ids: Val, r: Val, lanes: int) -> tuple[Val, Val]:
+    """Labels of neighbouring rows: as they are, in 64 bits, and as numbers of classes, in 32."""
+    value = f.load(f.at(ids, (r, 1)), lanes)
+    width = value.type.element.width
+    if width < 64:
+        value = f.b.zext(value, I64) if width == 8 else f.b.sext(value, I64)
+    return value, f.b.trunc(value, I32)
+
+
 @lowering("cross_entropy")
 def lower_cross_entropy(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Mean of log-sum-exp minus the label's logit; keeps the probabilities for the gradient."""
@@ -114,11 +155,46 @@ def lower_cross_entropy(w: Writer, steps: Sequence[NamedStep]) -> int:
     # A sum and a count for each thread.
     parts = w.scratch(4 * w.max_threads).view(np.float64)
 
+    def side_by_side(
+        f: Function, r: Val, pp: Val, pz: Val, pi: Val, carried: Sequence[Val]
+    ) -> list[Val]:
+        b = f.b
+        logits = _columns(f, f.at(pz, (r, classes)), classes, lanes)
+        peak = logits[0]
+        for z in logits[1:]:
+            peak = greater(f)(peak, z)
+        label, number = _labels(f, pi, r, lanes)
+        valid = b.icmp_signed("!=", label, const(ignore))
+        picked = sum_z = total = f.splat(f32(0.0), lanes)
+        powers = []
+        for c, z in enumerate(logits):
+            z = b.fsub(z, peak)
+            powers.append(mathfn.exp(f, z))
+            total, sum_z = b.fadd(total, powers[-1]), b.fadd(sum_z, z)
+            picked = b.select(b.icmp_signed("==", number, ir.Constant(I32, c)), z, picked)
+        if smoothing:
+            even = b.fmul(sum_z, f32(smoothing / classes))
+            picked = b.fadd(b.fmul(picked, f32(1.0 - smoothing)), even)
+        scale = b.fdiv(f32(1.0), total)
+        _store_columns(
+            f, [b.fmul(e, scale) for e in powers], f.at(pp, (r, classes)), classes, lanes
+        )
+        value = b.select(valid, b.fsub(mathfn.log(f, total), picked), f32(0.0))
+        one = b.select(valid, f32(1.0), f32(0.0))
+        return [b.fadd(a, b.fpext(v, DOUBLE)) for a, v in zip(carried, (value, one), strict=True)]
+
     def write(f: Function, thread: Val, count: Val, pp: Val, pt: Val, pz: Val, pi: Val) -> None:
         b = f.b
         zero = ir.Constant(DOUBLE, 0.0)
         first, last = f.share(n, thread, count)
-        with f.loop(first, last, carry=[zero, zero], may_be_empty=True) as r:
+        begin, totals = first, [zero, zero]
+        if classes <= FEW:
+            begin = b.sub(last, b.srem(b.sub(last, first), const(lanes)))
+            none = ir.Constant(ir.VectorType(DOUBLE, lanes), [0.0] * lanes)
+            with f.loop(first, begin, lanes, carry=[none, none], may_be_empty=True) as r:
+                r.next = side_by_side(f, r.index, pp, pz, pi, r.carried)
+            totals = [joined(f, v, b.fadd) for v in r.result]
+        with f.loop(begin, last, carry=totals, may_be_empty=True) as r:
             row, made = f.at(pz, (r.index, classes)), f.at(pp, (r.index, classes))
 
             def logit(k: Val, valid: int) -> Val:
@@ -210,6 +286,23 @@ def lower_cross_entropy_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     in_place = rows.__array_interface__["data"] == out.__array_interface__["data"]
     n = len(rows)
 
+    def side_by_side(f: Function, r: Val, po: Val, read: Val, pi: Val, scale: Val) -> None:
+        b = f.b
+        label, number = _labels(f, pi, r, lanes)
+        valid = b.icmp_signed("!=", label, const(ignore))
+        factors = b.select(valid, f.splat(scale, lanes), f32(0.0))
+        for k in range(classes):
+            flat = range(k * lanes, (k + 1) * lanes)
+            rows_of = [j // classes for j in flat]
+            own, factor = (_picked(f, [v], rows_of, lanes) for v in (number, factors))
+            columns = ir.Constant(ir.VectorType(I32, lanes), [j % classes for j in flat])
+            spot = (r, classes), (k * lanes, 1)
+            target = b.select(b.icmp_signed("==", own, columns), f32(1.0 - smoothing), f32(0.0))
+            if smoothing:
+                target = b.fadd(target, f32(smoothing / classes))
+            value = b.fsub(f.load(f.at(read, *spot), lanes), target)
+            f.store(b.fmul(value, factor), f.at(po, *spot), lanes)
+
     def write(
         f: Function, thread: Val, count: Val, po: Val, pi: Val, pg: Val, *source: Val
     ) -> None:
@@ -222,7 +315,12 @@ def lower_cross_entropy_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         counted = b.sitofp(b.select(many, r.result[0], const(1)), F32)
         scale = b.fdiv(b.load(pg), counted)
         first, last = f.share(n, thread, count)
-        with f.loop(first, last, may_be_empty=True) as r:
+        begin = first
+        if classes <= FEW:
+            begin = b.sub(last, b.srem(b.sub(last, first), const(lanes)))
+            with f.loop(first, begin, lanes, may_be_empty=True) as r:
+                side_by_side(f, r.index, po, read, pi, scale)
+        with f.loop(begin, last, may_be_empty=True) as r:
             label = index_at(f, pi, (r.index, 1))
             valid = b.icmp_signed("!=", label, const(ignore))
             factor = b.select(valid, scale, f32(0.0))

@@ -21,7 +21,9 @@ CASES = [{}, {"label_smoothing": 0.1}, {"ignore_index": 1}, {"ignore_index": -10
 
 
 @pytest.mark.parametrize("options", CASES)
-@pytest.mark.parametrize(("size", "classes"), [(1, 2), (5, 7), (33, 16), (9, 35), (700, 10)])
+@pytest.mark.parametrize(
+    ("size", "classes"), [(1, 2), (5, 7), (37, 3), (600, 8), (33, 16), (9, 35), (700, 10)]
+)
 def test_cross_entropy(verify, size, classes, options):
     labels = ids(size, classes)
     if options.get("ignore_index") == -100:
