@@ -106,7 +106,7 @@ def build_ms(num_nodes: int, *, native: bool) -> float:
     graph = frozen_graph(num_nodes)
 
     def build() -> None:
-        plan = compile_graph(graph, seed=0, num_threads=1)
+        plan = compile_graph(graph, seed=0, max_threads=1)
         if native:
             plan.prepare(64)
         else:
