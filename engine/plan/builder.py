@@ -268,6 +268,7 @@ class PlanBuilder:
 
         check_limits(clip_norm, clip_value)
         whole = [("accumulate", accumulate, 1), ("num_threads", num_threads, 0)]
+        whole += [("max_threads", max_threads, 0)]
         whole += [] if seed is None else [("seed", seed, 0)]
         for what, number, low in whole:
             if not isinstance(number, int | np.integer) or number < low:

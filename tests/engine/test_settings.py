@@ -88,6 +88,7 @@ DESCRIPTIONS = [
     (lambda b, x, i: b.input("y", ("N", -2)), "whole numbers or 'N'"),
     (lambda b, x, i: b.build(accumulate=1.5), "accumulate=1.5; expected a whole number"),
     (lambda b, x, i: b.build(num_threads=-1), "num_threads=-1; expected a whole number"),
+    (lambda b, x, i: b.build(max_threads=0.5), "max_threads=0.5; expected a whole number"),
     (lambda b, x, i: b.build(seed="a"), "seed='a'; expected a whole number"),
 ]
 
