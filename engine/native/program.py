@@ -10,7 +10,7 @@ import numpy as np
 from engine.native.jit import Kernel, Progress, store
 from engine.native.lowerings import table
 from engine.native.runtime import END, MEET, STAMP, Team
-from engine.native.writer import Writer, span
+from engine.native.writer import Scratch, Writer, span
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -102,6 +102,7 @@ def lower(
     calls: list[Callable[[], Any]] = []
     writer: Writer | None = None
     names: list[str] = []
+    pool = Scratch()
     at = 0
 
     def close() -> None:
@@ -111,6 +112,7 @@ def lower(
         writer, names = None, []
 
     while at < len(steps):
+        pool.release()
         step = steps[at]
         attempt = lowerings.get(step.name)
         done = 0
@@ -120,7 +122,7 @@ def lower(
             if not done:
                 # A run of its own can check before it what an earlier one computes.
                 close()
-                writer = Writer(max_threads=team.num_threads)
+                writer = Writer(max_threads=team.num_threads, pool=pool)
                 done = attempt(writer, steps[at:])
                 writer = writer if done else None
         if done:
@@ -132,7 +134,8 @@ def lower(
             at += 1
     finished = False
     if finish is not None:
-        writer = writer or Writer(max_threads=team.num_threads)
+        pool.release()
+        writer = writer or Writer(max_threads=team.num_threads, pool=pool)
         finished = finish(writer)
         names.append("update")
         if not writer.calls:

@@ -52,7 +52,7 @@ def lower_update(
     rule, key, count, numbers = FORMS[kind](optimizer)
     kept = [state[name] for name in optimizer.state_names]
     max_norm, max_value = limits
-    scalars = w.scratch(count)
+    scalars = w.kept(count)
     scale = [] if max_norm is None else [_norm_scale(w, gradients, max_norm, norm)]
 
     def before() -> None:

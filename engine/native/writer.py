@@ -57,12 +57,46 @@ class Use:
         return first + sum((n - 1) * s for n, s in axes if s < 0 < n), last
 
 
+class Scratch:
+    """Working memory that the steps of a program take in turns."""
+
+    CHUNK = 2**18
+
+    def __init__(self) -> None:
+        self._chunks: list[ArrayType] = []
+        self._number = self._used = 0
+
+    def release(self) -> None:
+        """All of it is free again, for the step that is written next."""
+        self._number = self._used = 0
+
+    def take(self, size: int) -> ArrayType:
+        """``size`` floats that begin on a cache line, with whatever was left in them."""
+        rounded = -(-size // GRAIN) * GRAIN
+        while self._number < len(self._chunks):
+            if self._used + rounded <= self._chunks[self._number].size:
+                break
+            self._number, self._used = self._number + 1, 0
+        else:
+            self._chunks.append(aligned(max(rounded, self.CHUNK)))
+        start, self._used = self._used, self._used + rounded
+        return self._chunks[self._number][start : start + size]
+
+
+def aligned(size: int) -> ArrayType:
+    """``size`` zeros that begin on a cache line."""
+    raw = np.zeros(size + GRAIN, np.float32)
+    start = (-raw.__array_interface__["data"][0] % 64) // 4
+    return raw[start : start + size]
+
+
 @dataclass
 class Writer:
     """A program being written: kernels to call, each with its arrays, and barriers between them."""
 
     max_threads: int = 1
     cpu: Processor = field(default_factory=processor)
+    pool: Scratch = field(default_factory=Scratch)
 
     def __post_init__(self) -> None:
         self.calls: list[tuple[Kernel, str, list[ArrayType]] | None] = []
@@ -105,10 +139,14 @@ class Writer:
         return any(a < last and first < b for a, b in self._written)
 
     def scratch(self, size: int) -> ArrayType:
-        """Working memory of ``size`` floats, for this program alone."""
-        raw = np.zeros(size + GRAIN, np.float32)
-        start = (-raw.__array_interface__["data"][0] % 64) // 4
-        array = raw[start : start + size]
+        """Working memory of ``size`` floats for the kernels of one step; it holds anything."""
+        array = self.pool.take(size)
+        self.memory.append(array)
+        return array
+
+    def kept(self, size: int) -> ArrayType:
+        """``size`` floats that only Python writes: constants, and what changes from run to run."""
+        array = aligned(size)
         self.memory.append(array)
         return array
 

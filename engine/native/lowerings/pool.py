@@ -274,7 +274,7 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
     window = step.attrs["window"]
     p = _pooling(large, small, window)
     c = p.channels
-    shares = w.scratch(math.prod(p.counts))
+    shares = w.kept(math.prod(p.counts))
     spatial = (step.inputs if forward else step.outputs)[0].shape[2:]
     shares[:] = window_shares(
         spatial, window, step.attrs["count_include_pad"], np.dtype(np.float32)
