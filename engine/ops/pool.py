@@ -12,7 +12,7 @@ from engine.backend import Array, array_module
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
 from engine.ops.reduce import max_, mean
-from engine.ops.windows import Window, channels_last, window_for
+from engine.ops.windows import Pads, Window, channels_last, pads_per_axis, window_for
 from engine.ops.windows import to_channels_last as last
 from engine.value import Shape, Spec, require_float
 
@@ -176,13 +176,18 @@ class _MaxPoolGather(_Pool):
         )
 
 
-def window_shares(spatial: Shape, window: Window, include_pad: bool, dtype: Any) -> Array:
-    """One over the number of elements that each window averages, (counts..., 1)."""
+def window_shares(spatial: Shape, window: Window, counted: Pads, dtype: Any) -> Array:
+    """One over the number of elements that each window averages, (counts..., 1).
+
+    ``counted`` is the part of the window's padding whose zeros are averaged too.
+    """
     counts = window.output_shape("average pooling", spatial)
-    if include_pad:
-        return np.full((*counts, 1), 1.0 / math.prod(window.kernel), dtype)
     ones = np.zeros((1, *window.padded_shape(spatial), 1))
-    window.interior(ones, spatial).fill(1.0)
+    inner = tuple(
+        slice(before - a, before + n + b)
+        for n, (before, _), (a, b) in zip(spatial, window.padding, counted, strict=True)
+    )
+    ones[(slice(None), *inner)] = 1.0
     covered = np.sum(window.taps(ones, counts), axis=0)[0]
     # A window that sees nothing but padding averages nothing: its output is 0.
     weights: Array = np.where(covered > 0, 1.0 / np.maximum(covered, 1.0), 0.0).astype(dtype)
@@ -191,7 +196,7 @@ def window_shares(spatial: Shape, window: Window, include_pad: bool, dtype: Any)
 
 def _shares(like: Array, spatial: Shape, window: Window, attrs: dict[str, Any]) -> Array:
     """``window_shares`` where ``like`` lives."""
-    shares = window_shares(spatial, window, attrs["count_include_pad"], like.dtype)
+    shares = window_shares(spatial, window, attrs["counted"], like.dtype)
     on_device: Array = array_module(like).asarray(shares)
     return on_device
 
@@ -319,14 +324,15 @@ def _max_pool(
 def _average_pool(
     what: str, nd: int, x: Any, kernel: Any, stride: Any, padding: Any, include: bool, ceil: bool
 ) -> Any:
-    floor = _window(what, nd, x, kernel, stride, padding, False)
     window = _window(what, nd, x, kernel, stride, padding, ceil)
-    if window != floor and include:
-        raise ShapeError(
-            f"{what} found ceil_mode=True with count_include_pad=True, which differs between "
-            "frameworks; expected count_include_pad=False."
+    counted: Pads = ((0, 0),) * nd
+    if include:
+        # What ceil_mode adds behind the padding is no part of the input: it never counts.
+        given = pads_per_axis(what, padding, nd)
+        counted = tuple(
+            (a, min(b, needed)) for (a, b), (_, needed) in zip(given, window.padding, strict=True)
         )
-    return apply("average_pool", x, window=window, count_include_pad=bool(include))
+    return apply("average_pool", x, window=window, counted=counted)
 
 
 @function("max_pool1d")
@@ -383,7 +389,8 @@ def average_pool2d(
 ) -> Any:
     """Mean of each window of (N, C, H, W).
 
-    With ``count_include_pad`` the zeros of the padding are averaged too.
+    With ``count_include_pad`` the zeros of the padding are averaged too, but not what
+    ``ceil_mode`` adds behind it.
     """
     return _average_pool(
         "average_pool2d", 2, x, kernel_size, stride, padding, count_include_pad, ceil_mode

@@ -158,6 +158,12 @@ CASES = [
         {"kernel_size": 3, "padding": 1, "count_include_pad": False, "ceil_mode": True},
         name="average_pool2d without padding",
     ),
+    Case(
+        "average_pool2d",
+        MAPS,
+        {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+        name="average_pool2d beyond the padding",
+    ),
     Case("average_pool3d", normal((2, 2, 4, 3, 4)), {"kernel_size": 2, "stride": 1}),
     Case("global_average_pool", MAPS),
     Case("global_max_pool", MAPS),

@@ -276,9 +276,8 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
     c = p.channels
     shares = w.kept(math.prod(p.counts))
     spatial = (step.inputs if forward else step.outputs)[0].shape[2:]
-    shares[:] = window_shares(
-        spatial, window, step.attrs["count_include_pad"], np.dtype(np.float32)
-    ).reshape(-1)
+    counted = step.attrs["counted"]
+    shares[:] = window_shares(spatial, window, counted, np.dtype(np.float32)).reshape(-1)
 
     def bounds(f: Function, start: Val, kernel: int, size: int) -> tuple[Val, Val]:
         """Where the part of a window that lies in the map begins, and where it ends."""

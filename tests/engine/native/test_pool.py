@@ -26,13 +26,21 @@ def test_padded_windows(verify, kind, options, kernel, stride, padding, channels
     verify(make, (3, channels, 7, 8))
 
 
-@pytest.mark.parametrize(("kind", "options"), [KINDS[0], ALL_KINDS[2]])
-def test_ceil_mode(verify, kind, options):
+@pytest.mark.parametrize(("kind", "options"), ALL_KINDS)
+@pytest.mark.parametrize(
+    ("nd", "sizes"),
+    [
+        (1, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        (2, {"kernel_size": (3, 2), "stride": (2, 2), "padding": ((1, 1), (0, 0))}),
+        (2, {"kernel_size": (4, 3), "stride": (3, 3), "padding": ((1, 1), (0, 0))}),
+        (3, {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ],
+)
+def test_ceil_mode(verify, kind, options, nd, sizes):
     def make(b, x):
-        sizes = {"kernel_size": (3, 2), "stride": (2, 2), "padding": ((1, 1), (0, 0))}
-        return b.call(f"{kind}_pool2d", x, **sizes, **options, ceil_mode=True)
+        return b.call(f"{kind}_pool{nd}d", x, **sizes, **options, ceil_mode=True)
 
-    verify(make, (2, 5, 8, 7))
+    verify(make, (2, 5, 8, 7, 6)[: nd + 2])
 
 
 @pytest.mark.parametrize(("kind", "options"), ALL_KINDS)

@@ -51,20 +51,60 @@ def test_average_pool2d_equals_torch(rng, agree_with_torch, kernel, stride, padd
     )
 
 
+CEILED = [
+    # The last window reaches behind the padding, or does without it, or would start in it.
+    ((2, 3, 8), 3, 2, 1),
+    ((2, 3, 9), 3, 2, 1),
+    ((2, 3, 7), 2, 2, 1),
+    ((2, 3, 6, 7), 3, 2, 1),
+    ((2, 3, 7, 8), (3, 4), (2, 3), (1, 2)),
+    ((2, 3, 5, 5), 2, 3, 0),
+    ((2, 3, 7, 6), (4, 2), (3, 3), (2, 0)),
+    ((1, 2, 6, 5, 7), 3, 2, 1),
+    ((1, 2, 5, 6, 4), (2, 3, 4), (2, 2, 3), (1, 0, 2)),
+]
+
+
 @pytest.mark.torch
-def test_average_pool2d_with_ceil_mode_equals_torch(rng, agree_with_torch):
+@pytest.mark.parametrize("include", [False, True])
+@pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), CEILED)
+def test_average_pool_with_ceil_mode_equals_torch(
+    rng, agree_with_torch, shape, kernel, stride, padding, include
+):
     from torch.nn import functional
 
+    nd = len(shape) - 2
+    pool = getattr(functional, f"avg_pool{nd}d")
     agree_with_torch(
-        "average_pool2d",
-        lambda x: functional.avg_pool2d(x, 3, 2, 1, True, False),
-        rng.normal(size=(2, 3, 6, 7)),
-        kernel_size=3,
-        stride=2,
-        padding=1,
+        f"average_pool{nd}d",
+        lambda x: pool(x, kernel, stride, padding, True, include),
+        rng.normal(size=shape),
+        kernel_size=kernel,
+        stride=stride,
+        padding=padding,
         ceil_mode=True,
-        count_include_pad=False,
+        count_include_pad=include,
     )
+
+
+@pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), CEILED)
+def test_gradients_of_average_pool_with_ceil_mode_match_finite_differences(
+    rng, shape, kernel, stride, padding
+):
+    pool = getattr(ops, f"average_pool{len(shape) - 2}d")
+    check_gradients(
+        lambda x: ops.tanh(pool(x, kernel, stride, padding, ceil_mode=True)),
+        rng.normal(size=shape),
+        second=len(shape) < 5,  # one difference an element, and again for each of these
+        tolerance=1e-5,
+    )
+
+
+@pytest.mark.parametrize(("after", "last"), [(0, 2 / 2), (1, 2 / 3), (2, 2 / 4)])
+def test_padding_on_one_side_counts_and_what_ceil_mode_adds_does_not(after, last):
+    x = engine.tensor(np.ones((1, 1, 7)))
+    y = ops.average_pool1d(x, 4, 3, ((1, after),), ceil_mode=True)
+    np.testing.assert_allclose(y.data, [[[3 / 4, 4 / 4, last]]])
 
 
 @pytest.mark.torch
