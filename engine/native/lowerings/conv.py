@@ -59,7 +59,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         product(w, as_pixels(x), as_pixels(weight).T, as_pixels(y), bias, relu)
         return done
     if winograd.suits(g):
-        winograd.convolve(w, g, x, winograd.transformed_filters(w, g, weight), y, bias, relu)
+        winograd.convolve(w, g, x, winograd.filters_for(w, g, weight), y, bias, relu)
         return done
     # (filters, kh, kw, C) turned so that the filters lie side by side: (kh, kw, C, filters).
     inner = g.taps * g.channels
@@ -154,7 +154,7 @@ def lower_input_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 1
     if winograd.suits(winograd.turned(g)):
         back = winograd.turned(g)
-        filters = winograd.transformed_filters(w, back, weight, of_gradient=True)
+        filters = winograd.filters_for(w, back, weight, of_gradient=True)
         winograd.convolve(w, back, in_channels_last(w, grad), filters, out)
         return 1
     (kh, kw), (sh, sw) = g.kernel, g.stride
