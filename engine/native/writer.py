@@ -37,6 +37,25 @@ def span(array: ArrayType) -> tuple[int, int]:
     return start, start + (size if array.size else 0)
 
 
+def covered(array: ArrayType) -> tuple[int, int]:
+    """All that an array covers; one that runs backwards covers what lies before its start."""
+    first, last = span(array)
+    axes = zip(array.shape, array.strides, strict=True)
+    return first + sum((n - 1) * s for n, s in axes if s < 0 < n), last
+
+
+def overlap(a: ArrayType, b: ArrayType) -> bool:
+    """True if two arrays may share memory."""
+    (a0, a1), (b0, b1) = covered(a), covered(b)
+    return a0 < b1 and b0 < a1
+
+
+def clash(a: ArrayType, b: ArrayType) -> bool:
+    """True if one pass over both may not write one: they share memory, but not place by place."""
+    alike = span(a)[0] == span(b)[0] and a.shape == b.shape and a.strides == b.strides
+    return overlap(a, b) and not alike
+
+
 @dataclass(frozen=True)
 class Use:
     """How a kernel touches an array: for the decision whether a barrier is needed."""
@@ -48,13 +67,8 @@ class Use:
 
     @functools.cached_property
     def bytes(self) -> tuple[int, int]:
-        """All that the array covers, taken once: a use is compared with all that are still open.
-
-        An array that runs backwards covers what lies before its first element.
-        """
-        first, last = span(self.array)
-        axes = zip(self.array.shape, self.array.strides, strict=True)
-        return first + sum((n - 1) * s for n, s in axes if s < 0 < n), last
+        """What the array covers, taken once: a use is compared with all that are still open."""
+        return covered(self.array)
 
 
 class Scratch:

@@ -24,7 +24,7 @@ from engine.native.lowerings.images import (
 from engine.native.lowerings.matmul import pack, product
 from engine.native.lowerings.turn import sum_and_turn
 from engine.native.products import load_columns, product_rows, store_columns, tile_for
-from engine.native.writer import Use, Writer, element_strides
+from engine.native.writer import Use, Writer, element_strides, overlap
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -130,7 +130,8 @@ def epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
 
     if done < len(steps) and steps[done].name == "add" and in_place(steps[done]):
         other = steps[done].inputs[1]
-        if other.shape == (1, y.shape[1], 1, 1) and element_strides(other)[1] == 1:
+        fits = other.shape == (1, y.shape[1], 1, 1) and element_strides(other)[1] == 1
+        if fits and not overlap(other, y):  # a result added to itself is no bias
             bias, done = other, done + 1
     if done < len(steps) and steps[done].name == "relu" and in_place(steps[done]):
         relu, done = True, done + 1

@@ -13,7 +13,7 @@ from engine.native import mathfn
 from engine.native.emit import I1, I8, I32, Function, Val, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
-from engine.native.writer import Writer, element_strides, span
+from engine.native.writer import Writer, clash, element_strides, span
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -255,20 +255,14 @@ def _group(steps: Sequence[NamedStep]) -> list[NamedStep]:
             break
         # What the pass has written may be read only at the same place, and what it has read may
         # be overwritten only at the same place.
-        if any(_clash(a, b) for a in step.inputs for b in written):
+        if any(clash(a, b) for a in step.inputs for b in written):
             break
-        if any(_clash(y, b) for b in (*written, *read)):
+        if any(clash(y, b) for b in (*written, *read)):
             break
         group.append(step)
         written.append(y)
         read += step.inputs
     return group
-
-
-def _clash(a: Any, b: Any) -> bool:
-    (a0, a1), (b0, b1) = span(a), span(b)
-    overlap = a0 < b1 and b0 < a1
-    return overlap and not (a0 == b0 and a.shape == b.shape and a.strides == b.strides)
 
 
 def _dataflow(

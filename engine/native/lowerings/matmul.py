@@ -16,7 +16,7 @@ from engine.native.products import (
     tile_for,
     transpose_into,
 )
-from engine.native.writer import SMALL, Use, Writer, element_strides
+from engine.native.writer import SMALL, Use, Writer, element_strides, overlap
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -67,7 +67,8 @@ def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
     if done < len(steps) and steps[done].name == "add" and in_place(steps[done]):
         other = steps[done].inputs[1]
         along_rows = other.ndim and other.shape[-1] == other.size == y.shape[1]
-        if along_rows and other.dtype == np.float32 and other.flags.c_contiguous:
+        fits = along_rows and other.dtype == np.float32 and other.flags.c_contiguous
+        if fits and not overlap(other, y):  # a product added to itself is no bias
             bias, done = other, done + 1
     if done < len(steps) and steps[done].name == "relu" and in_place(steps[done]):
         relu, done = True, done + 1

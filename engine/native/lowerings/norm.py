@@ -12,7 +12,7 @@ from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
 from engine.native.lowerings.elementwise import RULES, can_lower, rule_key
 from engine.native.lowerings.reduce import combine, rows_and_columns
-from engine.native.writer import Use, Writer
+from engine.native.writer import Use, Writer, clash, overlap
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -115,7 +115,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     elementwise(w, ("factor", rows, epsilon), var.shape, [var, factor], [var, gamma], factors)
     shape = (1, columns) + (1,) * (x.ndim - 2)
 
-    followers = _followers(steps[1:], y)
+    followers = _followers(steps[1:], y, [x, mean, var, gamma, beta])
     outputs = [y]
     extras: list[Any] = []
     for step, other in followers:
@@ -145,11 +145,12 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     return 1 + len(followers)
 
 
-def _followers(steps: Sequence[NamedStep], y: Any) -> list[tuple[NamedStep, Any]]:
+def _followers(steps: Sequence[NamedStep], y: Any, read: list[Any]) -> list[tuple[NamedStep, Any]]:
     """Steps after the normalisation that the same pass can do: a sum with a like array, or what
     makes one number of one.
 
-    With each goes the other operand of a sum.
+    With each goes the other operand of a sum. None of them may write over what the pass still
+    reads (``read``, and those operands), nor read from memory what the pass has yet to write.
     """
 
     def like(a: Any) -> bool:
@@ -159,7 +160,7 @@ def _followers(steps: Sequence[NamedStep], y: Any) -> list[tuple[NamedStep, Any]
         return int(a.__array_interface__["data"][0])
 
     found: list[tuple[NamedStep, Any]] = []
-    current = y
+    current, written = y, [y]
     for step in steps[:2]:
         single = len(step.inputs) == 1 and can_lower(step)
         if not (single or step.name == "add"):
@@ -167,6 +168,11 @@ def _followers(steps: Sequence[NamedStep], y: Any) -> list[tuple[NamedStep, Any]
         if not all(map(like, (*step.inputs, step.outputs[0]))):
             break
         own = [start(a) == start(current) for a in step.inputs]
+        others = [a for a, mine in zip(step.inputs, own, strict=True) if not mine]
+        if any(overlap(a, b) for a in others for b in written):
+            break
+        if any(clash(step.outputs[0], a) for a in (*read, *others, *written)):
+            break
         if single:
             if not own[0]:
                 break
@@ -176,6 +182,8 @@ def _followers(steps: Sequence[NamedStep], y: Any) -> list[tuple[NamedStep, Any]
         else:
             break
         current = step.outputs[0]
+        written.append(current)
+        read = [*read, *others]
     return found
 
 

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from engine.plan import PlanBuilder
 
 
 @pytest.mark.parametrize("size", [1, 5, 64])
@@ -68,3 +71,75 @@ def _has_avx2():
 
     features = binding.get_host_cpu_features()
     return bool(features.get("avx2") and features.get("fma"))
+
+
+def conv_of_pixels(b, x, filters=8):
+    weight = b.parameter("w", (filters, x.shape[1], 1, 1), init="he_normal")
+    return b.call("conv2d", x, weight, None)
+
+
+def normalised(b, x):
+    size = (x.shape[1],)
+    return b.call(
+        "batch_norm",
+        x,
+        b.parameter("g", size, init="uniform", low=0.5, high=1.5),
+        b.parameter("b", size, init="uniform", low=-0.1, high=0.1),
+        b.state("m", size),
+        b.state("v", size, value=1.0),
+    )
+
+
+TWICE = {
+    "product": ((5,), lambda b, x: b.call("matmul", x, b.parameter("w", (5, 7), init="he_normal"))),
+    "convolution": ((5, 1, 1), conv_of_pixels),
+    "norm": ((8, 4, 4), lambda b, x: normalised(b, conv_of_pixels(b, x))),
+}
+TAILS = {
+    "itself": lambda b, y: b.call("add", y, y),
+    "relu first": lambda b, y: b.call("add", b.call("relu", y), y),
+    "sigmoid last": lambda b, y: b.call("add", y, b.call("sigmoid", y)),
+    "sum first": lambda b, y: b.call("add", b.call("add", y, 1.0), y),
+}
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("head", TWICE)
+@pytest.mark.parametrize("tail", TAILS)
+def test_a_result_that_is_read_twice(head, tail, size):
+    """What follows may join the pass that makes a result only if it reads nothing of it again."""
+    shape, make = TWICE[head]
+
+    def build():
+        b = PlanBuilder()
+        b.output("z", TAILS[tail](b, make(b, b.input("x", ("N", *shape)))))
+        return b.build(num_threads=2)
+
+    plan, native = build(), build()
+    native.prepare(size, ("forward",))
+    rng = np.random.default_rng(0)
+    for _ in range(3):  # each time other numbers: what is left of the last must not show
+        batch = {"x": rng.normal(size=(size, *shape)).astype(np.float32)}
+        expected = plan.forward(batch)["z"]
+        np.testing.assert_allclose(native.forward(batch)["z"], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [3, 64])
+def test_what_follows_a_norm_leaves_its_mean_alone(size, team):
+    """The output of a ReLU lies where the mean lay, which is still read in the same pass."""
+
+    def build():
+        b = PlanBuilder()
+        x = b.call("tanh", b.call("multiply", b.input("x", ("N", 12, 4, 4)), 0.5))
+        y = normalised(b, conv_of_pixels(b, x))
+        b.output("y", y)
+        b.output("r", b.call("relu", y))
+        return b.build()
+
+    plan, native = build(), build()
+    native._compiled("forward", True, size).program.make_native(team)
+    batch = {"x": np.random.default_rng(0).normal(size=(size, 12, 4, 4)).astype(np.float32)}
+    expected = plan.forward(batch, training=True)
+    found = native.forward(batch, training=True)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5)
