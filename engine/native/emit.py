@@ -235,7 +235,10 @@ class Function:
         """Call an LLVM intrinsic that takes and gives values of one type."""
         args = tuple(self.b.alike(*args))
         kind = args[0].type
-        suffix = f"v{kind.count}f32" if isinstance(kind, ir.VectorType) else "f32"
+        number, lanes = kind, ""
+        if isinstance(kind, ir.VectorType):
+            number, lanes = kind.element, f"v{kind.count}"
+        suffix = f"{lanes}f64" if isinstance(number, ir.DoubleType) else f"{lanes}f32"
         full = f"llvm.{name}.{suffix}"
         fn = self.module.globals.get(full)
         if fn is None:

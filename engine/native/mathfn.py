@@ -18,6 +18,12 @@ LOG2E = 1.4426950408889634
 LN2 = math.log(2.0)
 LN2_HIGH = 0.693359375
 LN2_LOW = -2.12194440e-4
+_TWO_OVER_PI = 0xA2F9836E4E441529FC2757D1F534DDC0DB6295993C439041FE
+"""Its first 200 bits behind the point."""
+TURNS = tuple(
+    math.ldexp(_TWO_OVER_PI >> (200 - 28 * k) & (2**28 - 1), -28 * k - 2) for k in range(1, 8)
+)
+"""1 / (2 pi) in parts of 28 bits: the greatest float32 asks for 190 of them."""
 
 
 def _i32(value: int) -> Val:
@@ -166,42 +172,46 @@ def softplus(f: Function, x: Val) -> Val:
 
 def sin(f: Function, x: Val) -> Val:
     """Sine of radians."""
-    return _turned(f, x, 0)
+    y = _turned(f, f.intrinsic("fabs", x), 0, len(TURNS))
+    below = f.b.icmp_signed("<", f.b.bitcast(x, I32), _i32(0))  # -0 too
+    return select(f, below, f.b.fneg(y), y)
 
 
-def cos(f: Function, x: Val) -> Val:
-    """Cosine of radians."""
-    return _turned(f, x, 1)
+def cos(f: Function, x: Val, parts: int = len(TURNS)) -> Val:
+    """Cosine of radians; two ``parts`` of 1 / (2 pi) do for numbers up to a turn."""
+    return _turned(f, x, 1, parts)
 
 
-def _turned(f: Function, x: Val, quarter: int) -> Val:
-    """Sine of x + quarter * pi / 2: x = n pi / 2 + r, then a polynomial in r (Cephes ``sinf``).
+def _turned(f: Function, x: Val, quarter: int, parts: int) -> Val:
+    """Sine of x + quarter * pi / 2: a polynomial in what is over a quarter turn (Cephes ``sinf``).
 
-    The reduction is in float64, with pi / 2 in two parts: right up to 2**28, beyond which
-    float32 numbers lie more than a turn apart.
+    Each product with a part of 1 / (2 pi) is exact in float64, so that whole turns fall away
+    without rounding: right for every float32 (Payne and Hanek's reduction, without a table).
     """
     b = f.b
-    bound = f32(2.0**28)
-    within = select(f, b.fcmp_ordered(">", x, bound), bound, x)
-    within = select(f, b.fcmp_ordered("<", within, f32(-(2.0**28))), f32(-(2.0**28)), within)
-    within = select(f, b.fcmp_unordered("uno", within, within), f32(0.0), within)
-    exact = b.fpext(within, DOUBLE)
-    n = b.fptosi(f.intrinsic("rint", b.fmul(within, f32(0.6366197723675814))), I32)
-    turns = b.sitofp(n, DOUBLE)
-    r = b.fsub(exact, b.fmul(turns, _wide(1.57079632673412561417)))
-    r = b.fptrunc(b.fsub(r, b.fmul(turns, _wide(6.07710050650619224932e-11))), F32)
+    finite = b.fcmp_ordered("==", b.fsub(x, x), f32(0.0))
+    exact = b.fpext(select(f, finite, x, f32(0.0)), DOUBLE)
+    products = [b.fmul(exact, _wide(part)) for part in TURNS[:parts]]
+    over = [b.fsub(p, f.intrinsic("rint", p)) for p in products]
+    turn = over[0]
+    for part in over[1:]:
+        turn = b.fadd(turn, part)
+    n = f.intrinsic("rint", b.fmul(turn, _wide(4.0)))
+    # Again from the front, now without the quarter turns: what is left keeps all its digits.
+    rest = b.fmul(n, _wide(-0.25))
+    for part in over:
+        rest = b.fadd(rest, part)
+    r = b.fptrunc(b.fmul(rest, _wide(2.0 * math.pi)), F32)
     z = b.fmul(r, r)
     odd = _polynomial(f, z, (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))
     sine = f.fma(b.fmul(odd, z), r, r)
     even = _polynomial(f, z, (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2))
     cosine = f.fma(b.fmul(even, z), z, f.fma(z, f32(-0.5), f32(1.0)))
-    place = b.add(n, _i32(quarter))
+    place = b.add(b.fptosi(n, I32), _i32(quarter))
     swapped = b.icmp_signed("!=", b.and_(place, _i32(1)), _i32(0))
     y = select(f, swapped, cosine, sine)
     negative = b.icmp_signed("!=", b.and_(place, _i32(2)), _i32(0))
     y = select(f, negative, b.fneg(y), y)
-    # Infinity and NaN give NaN.
-    finite = b.fcmp_ordered("==", b.fsub(x, x), f32(0.0))
     return select(f, finite, y, f32(float("nan")))
 
 

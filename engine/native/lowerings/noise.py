@@ -140,7 +140,7 @@ def lower_normal(w: Writer, steps: Sequence[NamedStep]) -> int:
         radius = f.intrinsic("sqrt", b.fmul(mathfn.log(f, first), f32(-2.0)))
         turned = b.xor(names[0], other), b.xor(names[1], other)
         angle = b.fmul(_unit(f, dropout_bits(f, number, turned)), f32(2.0 * math.pi))
-        return b.fmul(mathfn.cos(f, angle), radius)
+        return b.fmul(mathfn.cos(f, angle, parts=2), radius)
 
     _by_place(w, ("random-normal",), out.shape, out, key, [], body)
     return 1

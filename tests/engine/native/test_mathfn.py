@@ -93,6 +93,25 @@ def test_extreme_inputs_give_what_numpy_gives(compiled, name, x, expected):
     np.testing.assert_allclose(found, np.array(expected, np.float32), rtol=1e-6, atol=1e-37)
 
 
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_angles_of_many_turns_keep_their_place(compiled, name):
+    rng = np.random.default_rng(5)
+    around = [rng.uniform(2.0**k, 2.0 ** (k + 1), 500) for k in (20, 23, 24, 26, 27, 28, 30, 60)]
+    # The float32 number that lies closest to a multiple of pi / 2 is 16367173 * 2**72.
+    single = [1.2345e8, 2.0**24, 2.0**28, 2.0**30, 1e10, 1e30, 3.4e38, 16367173.0 * 2.0**72]
+    x = np.concatenate([*around, single]).astype(np.float32)
+    x = np.concatenate([x, -x])
+    expected = getattr(np, name)(x.astype(np.float64))
+    np.testing.assert_allclose(compiled(name, x), expected, rtol=5e-7, atol=1e-14)
+
+
+def test_sine_of_small_numbers_is_the_number(compiled):
+    x = np.array([0.0, -0.0, 1e-45, -1e-45, 1e-38, 1e-20, -1e-5], np.float32)
+    found = compiled("sin", x)
+    np.testing.assert_array_equal(found, x)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(x))
+
+
 @pytest.mark.parametrize("name", REFERENCES)
 def test_nan_stays_nan(compiled, name):
     assert np.isnan(compiled(name, np.full(3, np.nan, np.float32))).all()
