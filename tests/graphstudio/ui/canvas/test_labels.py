@@ -50,6 +50,25 @@ def test_a_wire_that_is_too_short_is_not_tried_again():
     assert placer.hopeful() == []
 
 
+def test_a_hidden_label_of_a_wire_across_the_whole_canvas_costs_next_to_nothing():
+    far = 1e7
+    placer = LabelPlacer()
+    wire = [curve.cubic((-far, -far), (far, far))]
+    for t in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8):
+        x, y = curve.point_at(wire[0], t)
+        placer.put_node(t, (x - 90, y - 50, x + 90, y + 50))
+    nodes = placer.num_cells
+    assert placer.place("w", wire, WIDTH, HEIGHT) is None
+    assert nodes < placer.num_cells <= nodes + 7 * 4
+    placer.drop_node(0.3)
+    assert placer.hopeful() == ["w"]
+    assert placer.place("w", wire, WIDTH, HEIGHT) is not None
+    placer.forget("w")
+    for t in (0.5, 0.4, 0.6, 0.7, 0.2, 0.8):
+        placer.drop_node(t)
+    assert placer.num_cells == 0
+
+
 def test_no_label_is_hidden_that_has_room():
     rng = random.Random(3)
     placer = LabelPlacer()
