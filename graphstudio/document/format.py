@@ -104,8 +104,8 @@ def dumps(document: Document) -> str:
     return _pretty(body) + "\n"
 
 
-def save(document: Document, path: Path, *, files: Files = OS_FILES) -> None:
-    """Write the document; until the new file is whole and verified, the old one stays.
+def save(document: Document, path: Path, *, files: Files = OS_FILES) -> bytes:
+    """Write the document and return what the file holds; until it is verified, the old one stays.
 
     Raises
     ------
@@ -118,8 +118,10 @@ def save(document: Document, path: Path, *, files: Files = OS_FILES) -> None:
     written = loads(text).document
     if dumps(written) != text:
         raise FormatError([Message("the project would not read back as it is; it was not saved")])
-    replace_file(path, text.encode("utf-8"), files=files)
+    data = text.encode("utf-8")
+    replace_file(path, data, files=files)
     _save_view(document, path)
+    return data
 
 
 def _read(problems: Problems, body: dict[str, Any]) -> Document:

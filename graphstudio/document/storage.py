@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
@@ -56,12 +57,19 @@ class Files:
 OS_FILES = Files()
 
 
-def replace_file(path: Path, data: bytes, *, files: Files = OS_FILES) -> None:
+def replace_file(
+    path: Path, data: bytes, *, mode: int | None = None, files: Files = OS_FILES
+) -> None:
     """Write ``data`` to ``path`` so that the old or the new content is there at any moment.
 
     The new content goes to a file beside it, is brought to the disk, read back and compared, and
     only then takes the old one's place. Permissions are kept; a link stays a link and the file it
     names is replaced.
+
+    Parameters
+    ----------
+    mode : int, optional
+        Permissions if there is no file yet; by default those of any new file.
 
     Raises
     ------
@@ -71,22 +79,21 @@ def replace_file(path: Path, data: bytes, *, files: Files = OS_FILES) -> None:
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    try:
-        mode: int | None = stat.S_IMODE(os.stat(target).st_mode)
-    except FileNotFoundError:
-        mode = None
+    with contextlib.suppress(FileNotFoundError):
+        mode = stat.S_IMODE(os.stat(target).st_mode)
     temporary = os.path.join(folder, f".saving-{secrets.token_hex(6)}.tmp")
-    descriptor = files.open_new(temporary, 0o666)
+    # Never more open than it will be, but to its owner, who reads back what was written.
+    descriptor = files.open_new(temporary, 0o666 if mode is None else mode & 0o666 | 0o600)
     try:
         try:
             _write_all(descriptor, data, files)
             files.sync(descriptor)
         finally:
             files.close(descriptor)
-        if mode is not None:
-            files.set_mode(temporary, mode)
         if files.read(temporary) != data:
             raise OSError(f"what was written to {os.path.basename(temporary)} reads back otherwise")
+        if mode is not None:
+            files.set_mode(temporary, mode)
         files.replace(temporary, target)
     except BaseException:
         _remove_quietly(temporary, files)

@@ -69,8 +69,8 @@ def open_project(path: Path) -> OpenedProject:
 def save_project(document: Document, path: Path) -> Path:
     """Write the project and return where; the old file stays whole if that fails.
 
-    What the file held before is kept as an earlier version. If there is no room for that, the
-    project is saved all the same.
+    What the file held before is kept as an earlier version. If that cannot be read, or there is no
+    room for it, the project is saved all the same.
 
     Raises
     ------
@@ -79,9 +79,9 @@ def save_project(document: Document, path: Path) -> Path:
     """
     if not path.suffix:
         path = path.with_suffix(SUFFIX)
+    before = _content_before(path)
     try:
-        before = Content.of(path)
-        file_format.save(document, path)
+        after = file_format.save(document, path)
     except FormatError as error:
         raise ProjectError(list(error.problems)) from error
     except OSError as error:
@@ -91,10 +91,19 @@ def save_project(document: Document, path: Path) -> Path:
         ) from error
     if before is not None:
         try:
-            keep_version(path, before)
+            keep_version(path, before, after)
         except OSError as error:
             log.warning("the earlier version of %s cannot be kept: %s", path, error)
     return path
+
+
+def _content_before(path: Path) -> Content | None:
+    """What is about to be replaced; None if there is nothing, or nothing that can be read."""
+    try:
+        return Content.of(path)
+    except OSError as error:
+        log.warning("the earlier version of %s cannot be kept: %s", path, error)
+        return None
 
 
 def may_be_replaced(path: Path) -> bool:

@@ -95,6 +95,43 @@ def test_permissions_are_kept(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
+class Modes(Files):
+    """Notes how open the new file was, and reads as one who is not root: if its mode says so."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def write(self, descriptor, data):
+        self.seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return super().write(descriptor, data)
+
+    def read(self, path):
+        if not os.stat(path).st_mode & stat.S_IRUSR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return super().read(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_private_file_is_private_from_its_first_byte(tmp_path, there):
+    path, files = tmp_path / "model.gsproj", Modes()
+    if there:
+        path.write_bytes(b"old")
+        path.chmod(0o600)
+    replace_file(path, b"new", mode=None if there else 0o600, files=files)
+    assert files.seen == [0o600]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
+def test_a_file_that_may_only_be_written_is_replaced(tmp_path):
+    path = tmp_path / "model.gsproj"
+    path.write_bytes(b"old")
+    path.chmod(0o200)
+    replace_file(path, b"new", files=Modes())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o200
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
 def test_a_new_file_has_the_usual_permissions(tmp_path):
     path, other = tmp_path / "model.gsproj", tmp_path / "other"
@@ -119,7 +156,7 @@ def test_saving_and_loading_a_document(tmp_path):
     path = tmp_path / "model.gsproj"
     document = Document(view={"zoom": 1.5})
     document.main.nodes["a"] = Node(id="a", type="act.relu", label="ReLU 卷积")
-    save(document, path)
+    assert save(document, path) == path.read_bytes()
     loaded = load(path)
     assert loaded.document == document
     assert loaded.warnings == []

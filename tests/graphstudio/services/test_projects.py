@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -116,4 +118,22 @@ def test_a_project_is_saved_even_if_its_earlier_version_cannot_be_kept(tmp_path,
     document = from_example("digits_mlp")
     save_project(document, path)
     assert open_project(path).document.main == document.main
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_project_is_saved_even_if_what_it_replaces_cannot_be_read(
+    tmp_path, caplog, monkeypatch
+) -> None:
+    path = tmp_path / "model.gsproj"
+    save_project(new_project(), path)
+    document = from_example("digits_mlp")
+
+    def refuse(self: Path, *_args: object, **_options: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        save_project(document, path)
+    assert open_project(path).document.main == document.main
+    assert versions_of(path) == []
     assert "cannot be kept" in caplog.text
