@@ -353,14 +353,25 @@ class ComboBox(QComboBox):
             self,
         )
         mode = Qt.TextElideMode.ElideRight
-        text = self.currentText() if self.currentIndex() >= 0 else self.placeholderText()
-        return self.fontMetrics().elidedText(text, mode, field.width() - 4)
+        return self.fontMetrics().elidedText(self._whole_text(), mode, field.width() - 4)
 
     def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and self.shown_text() != self.currentText():
-            QToolTip.showText(event.globalPos(), plain_tip(self.currentText()), self)
+        if event.type() == QEvent.Type.ToolTip and self.shown_text() != self._whole_text():
+            lines = [self._whole_text(), self._help()]
+            tip = plain_tip("\n".join(line for line in lines if line))
+            QToolTip.showText(event.globalPos(), tip, self)
             return True
         return super().event(event)
+
+    def _whole_text(self) -> str:
+        return self.currentText() if self.currentIndex() >= 0 else self.placeholderText()
+
+    def _help(self) -> str:
+        """The tool tip that Qt would show: its own, or that of the nearest widget around it."""
+        widget: QWidget | None = self
+        while widget is not None and not widget.toolTip():
+            widget = None if widget.isWindow() else widget.parentWidget()
+        return widget.toolTip() if widget is not None else ""
 
     def paintEvent(self, event: QPaintEvent) -> None:
         # A style sheet cuts long texts where they end; three dots say that there is more.

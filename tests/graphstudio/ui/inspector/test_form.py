@@ -198,15 +198,35 @@ def test_the_keyboard_stays_in_a_field_whose_choices_change(form, qtbot):
     assert form.window().focusWidget() is form.editor("mode").box
 
 
+def tip_over(widget) -> str:
+    """The tool tip that rest over the widget brings; nothing is shown any more afterwards."""
+    QToolTip.hideText()
+    place = widget.rect().center()
+    QApplication.sendEvent(
+        widget, QHelpEvent(QEvent.Type.ToolTip, place, widget.mapToGlobal(place))
+    )
+    text = QToolTip.text()
+    QToolTip.hideText()
+    return text
+
+
 @pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
-def test_a_choice_that_is_cut_is_whole_in_the_tool_tip(form, qtbot):
+def test_a_choice_that_is_cut_is_whole_in_the_tool_tip_above_the_help(form, qtbot):
     box = form.editor("mode").box
     box.setItemText(0, "the very long name of a choice")
     box.setCurrentIndex(0)
     box.setFixedWidth(90)
     qtbot.wait(10)
     assert box.shown_text().endswith("…")
-    place = box.rect().center()
-    QApplication.sendEvent(box, QHelpEvent(QEvent.Type.ToolTip, place, box.mapToGlobal(place)))
-    assert QToolTip.text() == "the very long name of a choice"
-    QToolTip.hideText()
+    assert tip_over(box) == "the very long name of a choice\nHow."
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
+@pytest.mark.parametrize("values", [["same"], ["same", "valid"], [""]])
+def test_a_choice_that_is_not_cut_has_its_help(form, qtbot, values):
+    box = form.editor("mode").box
+    form.show_values({"mode": values})
+    box.setFixedWidth(240)
+    qtbot.wait(10)
+    assert box.shown_text() in ("same", "several values", "Choose…")
+    assert tip_over(box) == "How."
