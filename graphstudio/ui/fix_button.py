@@ -26,36 +26,45 @@ class FixButton(QPushButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.title = ""
         self.setIconSize(ICON)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         set_role(self, "fix")
 
+    def set_title(self, title: str) -> None:
+        """Say what it does, in characters as they are: the ampersand of a name is no shortcut."""
+        self.title = title
+        self.setText(_without_shortcuts(title))
+        self.setAccessibleName(title)
+
     def shown_text(self) -> str:
-        """The text as there is room for it."""
-        spare = self.width() - (self.sizeHint().width() - self._advance(self.text()))
-        return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, spare)
+        """The title as there is room for it."""
+        spare = self.width() - (self.sizeHint().width() - self._advance(self.title))
+        return self.fontMetrics().elidedText(self.title, Qt.TextElideMode.ElideRight, spare)
 
     def minimumSizeHint(self) -> QSize:
         hint = self.sizeHint()
-        cut = self._advance(self.text()) - self._advance("x" * LEAST_CHARACTERS)
+        cut = self._advance(self.title) - self._advance("x" * LEAST_CHARACTERS)
         return QSize(hint.width() - max(0, cut), hint.height())
 
     def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and self.shown_text() != self.text():
-            QToolTip.showText(event.globalPos(), plain_tip(self.text()), self)
+        if event.type() == QEvent.Type.ToolTip and self.shown_text() != self.title:
+            QToolTip.showText(event.globalPos(), plain_tip(self.title), self)
             return True
         return super().event(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         option = QStyleOptionButton()
         self.initStyleOption(option)
-        option.text = self.shown_text()
+        option.text = _without_shortcuts(self.shown_text())
         painter = QStylePainter(self)
         painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
         painter.end()
 
     def _advance(self, text: str) -> int:
-        # As Qt measures the text of a button: the ampersands of names are no shortcuts.
-        flag = Qt.TextFlag.TextShowMnemonic.value
-        return self.fontMetrics().size(flag, text).width()
+        return self.fontMetrics().size(0, text).width()
+
+
+def _without_shortcuts(text: str) -> str:
+    return text.replace("&", "&&")

@@ -159,9 +159,7 @@ class ProblemRow(QFrame):
         self._icon.setToolTip(kind)
         self.setAccessibleName(f"{kind}: {message} {hint}".strip())
         for button, fix in zip(self.fix_buttons, d.fixes, strict=True):
-            title = render(fix.title)
-            button.setText(title)
-            button.setAccessibleName(title)
+            button.set_title(render(fix.title))
         self._arrange()
 
     def _arrange(self) -> None:

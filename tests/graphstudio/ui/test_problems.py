@@ -149,7 +149,7 @@ def test_words_and_fixes_fit_in_their_row(project, theme, qtbot, width, titles, 
         assert row.rect().contains(part.geometry())
         assert not any(part.geometry().intersects(other.geometry()) for other in parts[:i])
     for button, title in zip(row.fix_buttons, titles, strict=True):
-        assert button.text() == title
+        assert button.title == title
         whole = button.shown_text() == title
         assert whole == (button.width() >= button.sizeHint().width())
         assert whole or width < 700
@@ -158,7 +158,7 @@ def test_words_and_fixes_fit_in_their_row(project, theme, qtbot, width, titles, 
 @pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
 def test_a_fix_that_is_cut_is_whole_in_the_tool_tip(qtbot):
     button = FixButton()
-    button.setText(LONG)
+    button.set_title(LONG)
     button.setFixedWidth(150)
     qtbot.addWidget(button)
     button.show()
@@ -168,3 +168,23 @@ def test_a_fix_that_is_cut_is_whole_in_the_tool_tip(qtbot):
     QApplication.sendEvent(button, tip)
     assert QToolTip.text() == LONG
     QToolTip.hideText()
+
+
+@pytest.mark.parametrize("width", [None, 110])
+def test_the_ampersand_of_a_name_is_shown_and_no_shortcut(qtbot, width):
+    title = "Read the field 'a&b' && more"
+    button, same_width = FixButton(), FixButton()
+    button.set_title(title)
+    same_width.set_title(title.replace("&", "+"))
+    qtbot.addWidget(button)
+    qtbot.addWidget(same_width)
+    if width:
+        button.setFixedWidth(width)
+    button.show()
+    assert button.shortcut().isEmpty()
+    assert button.accessibleName() == button.title == title
+    plus, ampersand = (button.fontMetrics().horizontalAdvance(c) for c in "+&")
+    wider = 3 * (ampersand - plus)
+    assert abs(button.sizeHint().width() - same_width.sizeHint().width() - wider) <= 2
+    shown = button.shown_text()
+    assert shown.endswith("…") if width else shown == title
