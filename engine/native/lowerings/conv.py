@@ -270,7 +270,9 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     step = steps[0]
     (x, grad), out = step.inputs, step.outputs[0]
     g = geometry(x, out.shape, grad.shape, step.attrs)
-    if g is None or not dense_channels_last(out):
+    # Spread windows are left to the general form, which walks over the taps: written out one by
+    # one, as here where they are not contiguous, those of many channels compile for half a minute.
+    if g is None or g.dilation[1] != 1 or not dense_channels_last(out):
         return 0
     x, grad = in_channels_last(w, x), in_channels_last(w, grad)
     if g.pointwise and g.out_height * g.out_width < FEW_PIXELS:
@@ -284,10 +286,10 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     inner = g.taps * g.channels
     size = inner * g.filters
     parts = w.scratch(w.max_threads * size)
-    (kh, kw), (dh, dw), (sh, sw) = g.kernel, g.dilation, g.stride
+    (kh, kw), (dh, _), (sh, sw) = g.kernel, g.dilation, g.stride
     # Offsets in the frame of all (tap, channel) pairs: they are the rows of the product.
     offsets = [
-        i * dh * frame.row + j * dw * g.channels + k
+        i * dh * frame.row + j * g.channels + k
         for i in range(kh)
         for j in range(kw)
         for k in range(g.channels)
@@ -317,8 +319,7 @@ def lower_weight_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
                 column += width
 
     def _rows(f: Function, source: Val, grads: Val, part: Val, width: int) -> None:
-        regular = dw == 1 and kw * g.channels >= tile.rows
-        if not regular:
+        if kw * g.channels < tile.rows:
             for start in range(0, inner, tile.rows):
                 rows = offsets[start : start + tile.rows]
                 _accumulate(f, source, grads, f.at(part, (start, g.filters)), rows, width)

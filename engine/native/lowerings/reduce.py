@@ -241,5 +241,5 @@ def combine(w: Writer, parts: Any, out: Any, columns: int) -> None:
         ("combine", columns),
         [parts, out],
         write,
-        [Use(parts, False, None), Use(out, True, None)],
+        [Use(parts, False, None), Use(out, True, "one thread")],
     )
