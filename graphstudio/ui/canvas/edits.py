@@ -11,6 +11,7 @@ from PySide6.QtGui import QGuiApplication
 
 from graphstudio.document import commands
 from graphstudio.document.changes import AddNode, AddWire, Change, PutFrame, RemoveWire
+from graphstudio.document.commands.base import clean_position
 from graphstudio.document.layout import Box, Edge, arrange
 from graphstudio.document.model import Wire
 from graphstudio.i18n import tr
@@ -307,18 +308,18 @@ class Edits:
     def _move_dots(self, positions: Mapping[str, tuple[float, float]]) -> list[Change]:
         """Dots go along where both ends of their wire go the same way."""
         changes: list[Change] = []
-        nodes = self._scene.graph.nodes
-        for wire in self._scene.graph.wires.values():
-            if not wire.route or not {wire.source, wire.target} <= positions.keys():
-                continue
-            ways = {
-                (positions[n][0] - nodes[n].position[0], positions[n][1] - nodes[n].position[1])
-                for n in (wire.source, wire.target)
-            }
-            if len(ways) == 1:
-                ((dx, dy),) = ways
-                route = [(x + dx, y + dy) for x, y in wire.route]
-                changes += commands.set_route(self._doc, self._graph_id, wire.key, route)[1]
+        nodes, wires = self._scene.graph.nodes, self._scene.graph.wires
+        ways = {
+            # rounded as places are: the same shift of two nodes differs in its last bits
+            n: clean_position(x - nodes[n].position[0], y - nodes[n].position[1])
+            for n, (x, y) in positions.items()
+        }
+        for key in sorted({k for n in ways for k in self._scene.wires_at(n)}):
+            wire = wires[key]
+            way = ways.get(wire.source)
+            if wire.route and way is not None and way == ways.get(wire.target):
+                route = [(x + way[0], y + way[1]) for x, y in wire.route]
+                changes += commands.set_route(self._doc, self._graph_id, key, route)[1]
         return changes
 
     def nudge(self, ids: Iterable[str], dx: float, dy: float) -> None:

@@ -161,6 +161,18 @@ def test_arrows_move_dots_along_too(view, model, key, lead):
     assert route(model, key) == ((560.0, 160.0),)
 
 
+def test_dots_go_along_by_a_distance_that_no_float_holds(view, model, key, lead):
+    lead((540.0, 160.0))
+    nodes = model.graph.nodes
+    view.edits.move({model["conv"]: (0.1, 7.3), model["relu"]: (901.7, 11.9)})
+    ends = (model["conv"], model["relu"])
+    places = {n: (nodes[n].position[0] + 33.7, nodes[n].position[1] + 33.7) for n in ends}
+    shifts = {places[n][0] - nodes[n].position[0] for n in ends}
+    assert len(shifts) == 2  # they differ in the last bits
+    view.edits.move(places)
+    assert route(model, key) == ((573.7, 193.7),)
+
+
 def test_an_arranged_graph_has_no_dots_of_the_old_drawing(view, model, key, lead):
     lead((540.0, 160.0))
     steps = model.steps
