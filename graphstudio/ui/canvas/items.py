@@ -1,4 +1,4 @@
-"""The three kinds of scene items: nodes, wires and frames. All top-level, all only draw."""
+"""The scene items: nodes, wires, their labels, frames. All top-level, all only draw."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ FRAME_TITLE = 30.0
 FRAME_EDGE = 8.0
 FRAME_FILL = 0.14
 """Opacity of a frame on the dark canvas; half of it does on the light one."""
-_NODE_Z, _WIRE_Z, _FRAME_Z = 2.0, 0.0, -10.0
+_NODE_Z, _LABEL_Z, _WIRE_Z, _FRAME_Z = 2.0, 1.0, 0.0, -10.0
+_LABEL_ROOM = 2_000.0
+"""Around all nodes, so that the room for labels has to grow only now and then."""
 
 
 class NodeItem(QGraphicsItem):
@@ -74,10 +76,11 @@ class NodeItem(QGraphicsItem):
 class WireItem(QGraphicsItem):
     """A wire as drawn, in scene coordinates: its own position stays at the origin."""
 
-    def __init__(self, wire: Wire, style: CanvasStyle) -> None:
+    def __init__(self, wire: Wire, style: CanvasStyle, labels: LabelLayer) -> None:
         super().__init__()
         self.wire = wire
         self.style = style
+        self._labels = labels
         self.curves: list[curve.Cubic] = [((0.0, 0.0),) * 4]
         self._path: QPainterPath | None = None
         self.line: list[curve.Point] = []
@@ -145,12 +148,49 @@ class WireItem(QGraphicsItem):
         for dot in self.wire.route:
             painter.setBrush(self.style.wire)
             painter.drawEllipse(QPointF(*dot), 4.0, 4.0)
-        if self.label is None or self.label_rect is None:
+        if self.label is not None and self.label_rect is not None:
+            self._labels.due.append(self)
+
+
+class LabelLayer(QGraphicsItem):
+    """The labels of all wires: one item above them, so that no wire crosses a label.
+
+    A wire that is painted hands its label in; the layer, which is painted after them, draws what
+    it was handed. So labels cost no items of their own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.due: list[WireItem] = []
+        self._room = QRectF()
+        self.setZValue(_LABEL_Z)
+
+    def cover(self, rect: QRectF) -> None:
+        """Reach at least over this rectangle of the scene: elsewhere no label is painted."""
+        if not self._room.contains(rect):
+            more = rect.adjusted(-_LABEL_ROOM, -_LABEL_ROOM, _LABEL_ROOM, _LABEL_ROOM)
+            self.prepareGeometryChange()
+            self._room = self._room.united(more)
+
+    def boundingRect(self) -> QRectF:
+        return self._room
+
+    def shape(self) -> QPainterPath:
+        return QPainterPath()  # nothing to be hit: the wires answer for their labels
+
+    @guarded
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        due, self.due = self.due, []
+        if painter.worldTransform().m11() < SMALL_TEXT_ZOOM:
             return
-        if painter.worldTransform().m11() >= SMALL_TEXT_ZOOM:
-            paint_label(
-                painter, self.style, self.label, self.label_rect, self.selected or self.hovered
-            )
+        for wire in due:
+            assert wire.label is not None
+            assert wire.label_rect is not None
+            painter.setOpacity(0.3 if wire.dimmed else 1.0)
+            rect = wire.label_rect.translated(wire.pos())
+            paint_label(painter, wire.style, wire.label, rect, wire.selected or wire.hovered)
 
 
 def paint_label(

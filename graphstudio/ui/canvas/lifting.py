@@ -27,6 +27,7 @@ class Lift:
         self._scene = scene
         nodes = scene.graph.nodes
         self.origins = {n: nodes[n].position for n in node_ids}
+        self._extent = scene.content_rect(self.origins)
         self.frames: dict[str, QRectF] = {f: scene.frames[f].body_rect() for f in frame_ids}
         touching = {k for n in self.origins for k in scene.wires_at(n)}
         wires = scene.graph.wires
@@ -42,6 +43,7 @@ class Lift:
         scene = self._scene
         for node_id, (x, y) in self.origins.items():
             scene.nodes[node_id].place(x + dx, y + dy)
+        scene.labels.cover(self._extent.translated(dx, dy))
         for key in self._inner:
             scene.wires[key].setPos(dx, dy)
         scene.reroute(self._outer, labels=len(self._outer) <= _LABELLED)

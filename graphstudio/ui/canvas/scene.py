@@ -16,7 +16,7 @@ from graphstudio.nodes.types import format_shape
 from graphstudio.ui.canvas import curve
 from graphstudio.ui.canvas.bulk import collector_paused
 from graphstudio.ui.canvas.face import NodeFace
-from graphstudio.ui.canvas.items import FrameItem, NodeItem, WireItem
+from graphstudio.ui.canvas.items import FrameItem, LabelLayer, NodeItem, WireItem
 from graphstudio.ui.canvas.labels import LabelPlacer, box_of
 from graphstudio.ui.canvas.node_paint import Shells
 from graphstudio.ui.canvas.style import CanvasStyle
@@ -44,6 +44,8 @@ class GraphScene(QGraphicsScene):
         self.graph = graph
         self.style_ = style
         self.shells = Shells()
+        self.labels = LabelLayer()
+        self.addItem(self.labels)
         self.nodes: dict[str, NodeItem] = {}
         self.wires: dict[WireKey, WireItem] = {}
         self.frames: dict[str, FrameItem] = {}
@@ -339,7 +341,7 @@ class GraphScene(QGraphicsScene):
     def _sync_wire(self, key: WireKey) -> None:
         wire, item = self.graph.wires[key], self.wires.get(key)
         if item is None:
-            item = self.wires[key] = WireItem(wire, self.style_)
+            item = self.wires[key] = WireItem(wire, self.style_, self.labels)
             self._route(item)
             self.addItem(item)
         elif item.wire is not wire:
@@ -382,6 +384,7 @@ class GraphScene(QGraphicsScene):
             number = list(target.face.inputs).index(item.wire.target_port)
             level = _level(source.body_rect(), target.body_rect()) + _APART * number
             item.route(curve.around(start, end, level, _STUB + _APART * number))
+        self.labels.cover(item.boundingRect())
 
     def reroute(self, keys: Iterable[WireKey], *, labels: bool = True) -> None:
         """Lay wires anew between the ports as they are now."""
