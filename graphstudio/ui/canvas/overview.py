@@ -9,7 +9,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from graphstudio.ui.canvas.face import RADIUS
-from graphstudio.ui.canvas.items import FRAME_FILL, NodeItem, WireItem
+from graphstudio.ui.canvas.items import FRAME_FILL, FRAME_TITLE, NodeItem, WireItem
 from graphstudio.ui.canvas.scene import GraphScene
 from graphstudio.ui.canvas.style import CanvasStyle, faded, mix, paint_badge
 
@@ -126,13 +126,15 @@ class Overview:
             seen = [pair for tile in tiles for pair in tile.nodes if pair[0].intersects(visible)]
         fine = seen is not None and len(seen) <= FINE_LIMIT
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, fine)
-        self._paint_frames(painter, visible, scale, style, captions)
+        self._paint_frames(painter, visible, scale, style)
         self._paint_wires(painter, tiles, visible, scale, style, fine)
         if fine and seen is not None:
             for rect, item in seen:
                 _paint_fine(painter, item, rect, scale, style)
         else:
             self._paint_rects(painter, tiles)
+        if captions:
+            self._paint_titles(painter, visible, scale, style)
 
     def paint_moving(
         self, painter: QPainter, visible: QRectF, scale: float, style: CanvasStyle
@@ -151,7 +153,7 @@ class Overview:
         self._paint_marks(painter, visible, scale, style)
 
     def _paint_frames(
-        self, painter: QPainter, visible: QRectF, scale: float, style: CanvasStyle, titles: bool
+        self, painter: QPainter, visible: QRectF, scale: float, style: CanvasStyle
     ) -> None:
         for frame in self._scene.frames.values():
             rect = frame.body_rect()
@@ -162,15 +164,34 @@ class Overview:
             painter.setPen(QPen(edge, 1.4 / scale))
             painter.setBrush(fill)
             painter.drawRoundedRect(rect, 10, 10)
-            if titles and rect.width() * scale > 50:
-                title = style.line(frame.frame.title, "caption", rect.width() * scale - 12)
-                painter.save()
-                painter.translate(rect.topLeft())
-                painter.scale(1 / scale, 1 / scale)
-                painter.setPen(style.text)
-                painter.setFont(style.caption_font)
-                painter.drawStaticText(QPointF(6, 3), title.static)
-                painter.restore()
+
+    def _paint_titles(
+        self, painter: QPainter, visible: QRectF, scale: float, style: CanvasStyle
+    ) -> None:
+        """Titles of frames, over the nodes.
+
+        Where a frame leaves its title no room above its nodes, the title stands on its edge.
+        """
+        painter.setFont(style.caption_font)
+        for frame in self._scene.frames.values():
+            rect = frame.body_rect()
+            if not rect.intersects(visible) or rect.width() * scale <= 50:
+                continue
+            title = style.line(frame.frame.title, "caption", rect.width() * scale - 12)
+            if not title.shown:
+                continue
+            inside = FRAME_TITLE * scale >= title.height
+            painter.save()
+            painter.translate(rect.topLeft())
+            painter.scale(1 / scale, 1 / scale)
+            top = min(3.0, FRAME_TITLE * scale - title.height) if inside else -title.height - 1
+            if not inside:  # it may lie on a node of the frame above
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(faded(style.canvas, 0.8))
+                painter.drawRect(QRectF(0, top, title.width + 12, title.height))
+            painter.setPen(style.text)
+            painter.drawStaticText(QPointF(6, top), title.static)
+            painter.restore()
 
     def _paint_wires(
         self,
