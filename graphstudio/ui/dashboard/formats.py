@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+UNKNOWN = "–"
+"""Stands where there is no value."""
+
 
 def short(value: float) -> str:
     """A measured value with four significant digits: ``0.1234``, ``1.234e-05``, ``NaN``."""
@@ -27,21 +30,16 @@ def percent(share: float) -> str:
 def rate(value: float) -> str:
     """Learning rate or throughput, without needless zeros: ``0.001``, ``3.2e-05``, ``12,400``."""
     if math.isnan(value):
-        return "–"
+        return UNKNOWN
     if math.isinf(value):
         return short(value)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def count(value: int) -> str:
-    """A whole number with its thousands apart."""
-    return f"{value:,}"
-
-
 def duration(seconds: float) -> str:
     """``0:07``, ``12:34`` or ``3:05:09``; a dash where it is not known."""
     if not math.isfinite(seconds) or seconds < 0:
-        return "–"
+        return UNKNOWN
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

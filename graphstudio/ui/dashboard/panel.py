@@ -43,6 +43,7 @@ from graphstudio.ui.dashboard.texts import evaluation_texts
 from graphstudio.ui.icons import icon
 from graphstudio.ui.inspector.project_page import FETCHABLE
 from graphstudio.ui.project import Project
+from graphstudio.ui.quantities import exact
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
 from graphstudio.ui.training_bridge import (
@@ -336,8 +337,8 @@ class DashboardPanel(QWidget):
                 "{epochs} epochs of {steps} steps, {samples} training samples, "
                 "{parameters} parameters",
                 epochs=message.epochs, steps=message.steps_per_epoch,
-                samples=formats.count(message.num_train),
-                parameters=formats.count(message.num_parameters),
+                samples=exact(message.num_train),
+                parameters=exact(message.num_parameters),
             )
         )  # fmt: skip
         if self._live_in_front:
@@ -490,7 +491,7 @@ class DashboardPanel(QWidget):
             self._say(tr("{file} cannot be written: {reason}", file=path.name, reason=reason))
             return False
         self.status_message.emit(
-            tr("{count} rows written to {file}", count=formats.count(count), file=path.name)
+            tr("{count} rows written to {file}", count=exact(count), file=path.name)
         )
         return True
 

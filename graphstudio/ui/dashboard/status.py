@@ -13,6 +13,7 @@ from graphstudio.nodes.types import Message
 from graphstudio.ui.dashboard import formats
 from graphstudio.ui.dashboard.texts import plain_tip
 from graphstudio.ui.icons import pixmap
+from graphstudio.ui.quantities import exact
 from graphstudio.ui.style import set_role
 from graphstudio.ui.theme import Theme
 
@@ -37,7 +38,7 @@ class Figure(QWidget):
     def __init__(self, name: str, widest: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName(name)
-        self.caption, self.value = QLabel(), QLabel("–")
+        self.caption, self.value = QLabel(), QLabel(formats.UNKNOWN)
         for label in (self.caption, self.value):
             label.setTextFormat(Qt.TextFormat.PlainText)
         set_role(self.caption, "dim")
@@ -53,6 +54,11 @@ class Figure(QWidget):
         self.caption.setText(text)
         wide = self.value.fontMetrics().horizontalAdvance(self._widest) + 6
         self.value.setMinimumWidth(wide)
+
+    @property
+    def known(self) -> bool:
+        """False while there is no value to show."""
+        return self.value.text() != formats.UNKNOWN
 
     def set_value(self, text: str) -> None:
         if self.value.text() != text:
@@ -182,7 +188,7 @@ class StatusStrip(QWidget):
         """Show a state of ``STATES``; ``what`` says what is being prepared."""
         self._state, self._what = state, what
         if state in ENDED:
-            self.left.set_value("–")
+            self.left.set_value(formats.UNKNOWN)
         self._dress()
         self._arrange()
 
@@ -203,10 +209,11 @@ class StatusStrip(QWidget):
         self.left.set_value(formats.duration(left_s))
         self.speed.set_value(formats.rate(samples_per_s))
         self.learning_rate.set_value(formats.rate(learning_rate))
+        self._arrange()
 
     def clear(self) -> None:
         for figure in (self.elapsed, self.left, self.speed, self.learning_rate):
-            figure.set_value("–")
+            figure.set_value(formats.UNKNOWN)
         self.set_length(0, 0)
 
     def retranslate(self) -> None:
@@ -239,8 +246,9 @@ class StatusStrip(QWidget):
         room = self.width() - self._icon.width() - self._text.sizeHint().width()
         room -= 2 * self.SPACING + brief
         ended = self._state in ENDED  # and no time is left
+        coming = not ended and self._state != "idle"  # room is kept for a value to come
         for figure in (self.left, self.elapsed, self.speed, self.learning_rate):
-            wanted = not (ended and figure is self.left)
+            wanted = (figure.known or coming) and not (ended and figure is self.left)
             room -= (figure.sizeHint().width() + self.SPACING) * wanted
             figure.setVisible(wanted and room >= 0)
         self._has_room_for_step = room >= whole - brief
@@ -266,15 +274,15 @@ class StatusStrip(QWidget):
     def _epoch_text(self, epoch: int) -> str:
         return tr(
             "epoch {epoch} of {epochs}",
-            epoch=formats.count(epoch),
-            epochs=formats.count(self._epochs),
+            epoch=exact(epoch),
+            epochs=exact(self._epochs),
         )
 
     def _place_text(self, epoch: int, step: int) -> str:
         return tr(
             "epoch {epoch} of {epochs} · step {step} of {steps}",
-            epoch=formats.count(epoch),
-            epochs=formats.count(self._epochs),
-            step=formats.count(step),
-            steps=formats.count(self._steps),
+            epoch=exact(epoch),
+            epochs=exact(self._epochs),
+            step=exact(step),
+            steps=exact(self._steps),
         )

@@ -480,3 +480,19 @@ def test_the_names_of_the_pages_are_whole_at_any_width(panel, bridge, tmp_path, 
         rect = panel.tabs.tabRect(index)
         assert rect.width() >= metrics.horizontalAdvance(panel.tabs.tabText(index))
         assert rect.right() <= panel.tabs.width()
+
+
+@pytest.mark.parametrize("state", ["idle", "failed", "died"])
+def test_a_run_that_never_stepped_shows_no_figures(qtbot, theme, state):
+    window = QWidget()
+    qtbot.addWidget(window)
+    strip = StatusStrip(theme, window)
+    strip.resize(1200, 40)
+    window.show()
+    figures = (strip.left, strip.elapsed, strip.speed, strip.learning_rate)
+    strip.set_state("preparing", "data")
+    assert all(figure.isVisible() for figure in figures)  # they are to come
+    strip.set_state(state)
+    assert not any(figure.isVisible() for figure in figures)
+    strip.set_figures(3.0, float("nan"), 1200.0, float("nan"))
+    assert [figure.isVisible() for figure in figures] == [False, True, True, False]
