@@ -14,10 +14,7 @@ def short(number: float) -> str:
     """Three significant digits and a prefix; exact below 10,000."""
     if abs(number) < 10_000:
         return f"{number:,.0f}"
-    for size, prefix in STEPS:
-        if abs(number) >= size:
-            return f"{_three(number / size)} {prefix}"
-    raise AssertionError("every number above 10,000 has a prefix")
+    return " ".join(_scaled(number))
 
 
 def flops(number: int) -> str:
@@ -27,13 +24,16 @@ def flops(number: int) -> str:
 
 def data_size(number: int) -> str:
     """Bytes in decimal multiples, as disks and networks count them."""
-    for size, prefix in STEPS:
-        if number >= size:
-            return f"{_three(number / size)} {'K' if prefix == 'k' else prefix}B"
-    return f"{number} B"
+    if number < 1000:
+        return f"{number} B"
+    value, prefix = _scaled(number)
+    return f"{value} {'K' if prefix == 'k' else prefix}B"
 
 
-def _three(value: float) -> str:
-    digits = 2 if value < 10 else 1 if value < 100 else 0
+def _scaled(number: float) -> tuple[str, str]:
+    """Three digits and a prefix; what rounds to a thousand of one is 1 of the next."""
+    size, prefix = next((s for s in STEPS if abs(number) >= 0.9995 * s[0]), STEPS[-1])
+    value = number / size
+    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     text = f"{value:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return text.rstrip("0").rstrip(".") if "." in text else text, prefix

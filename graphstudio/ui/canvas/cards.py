@@ -8,12 +8,12 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import render, sentence, tr
 from graphstudio.nodes.spec import NodeType, find_type
 from graphstudio.nodes.types import Message, format_shape
-from graphstudio.ui.canvas.face import format_count
 from graphstudio.ui.canvas.scene import GraphScene, WireKey
 from graphstudio.ui.canvas.style import CanvasStyle, canvas_font
+from graphstudio.ui.quantities import data_size, exact, flops
 
 _OFFSET = QPoint(18, 20)
 _WIDTH = 340
@@ -135,11 +135,11 @@ def node_card(scene: GraphScene, node_id: str) -> CardText:
             label = tr("Output") if len(report.output_types) == 1 else name
             pairs.append((label, f"{format_shape(type_.shape)}  {type_.dtype}"))
         if report.num_parameters:
-            pairs.append((tr("Parameters"), f"{report.num_parameters:,}"))
+            pairs.append((tr("Parameters"), exact(report.num_parameters)))
         if report.num_flops:
-            pairs.append((tr("Operations per sample"), format_count(report.num_flops)))
+            pairs.append((tr("Operations per sample"), flops(report.num_flops)))
         if report.activation_bytes:
-            pairs.append((tr("Memory per sample"), format_bytes(report.activation_bytes)))
+            pairs.append((tr("Memory per sample"), data_size(report.activation_bytes)))
     lines = []
     if cls is not None:
         lines.append(_summary(cls))
@@ -148,9 +148,9 @@ def node_card(scene: GraphScene, node_id: str) -> CardText:
     if node.comment:
         lines.append(node.comment)
     for problem in scene.problems_of(node_id):
-        lines.append("✕ " * (problem.severity == "error") + render(problem.message))
+        lines.append("✕ " * (problem.severity == "error") + sentence(problem.message))
         if problem.hint is not None:
-            lines.append("→ " + render(problem.hint))
+            lines.append("→ " + sentence(problem.hint))
     return node.label, [line for line in lines if line], pairs
 
 
@@ -166,18 +166,8 @@ def wire_card(scene: GraphScene, key: WireKey) -> CardText:
     if type_.classes is not None:
         pairs.append((tr("Classes"), str(type_.classes)))
     if type_.sample_size is not None:
-        pairs.append((tr("Values per sample"), f"{type_.sample_size:,}"))
+        pairs.append((tr("Values per sample"), exact(type_.sample_size)))
     return title, [], pairs
-
-
-def format_bytes(number: int) -> str:
-    """A size in bytes, in binary units."""
-    value = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    raise AssertionError("unreachable")
 
 
 def _summary(cls: type[NodeType]) -> str:

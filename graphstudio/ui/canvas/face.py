@@ -14,6 +14,7 @@ from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ir.result import NodeReport
 from graphstudio.nodes.spec import Port
 from graphstudio.nodes.types import Message, format_shape
+from graphstudio.ui import quantities
 from graphstudio.ui.canvas.ports import ports_of
 from graphstudio.ui.canvas.style import CanvasStyle, Text
 
@@ -50,18 +51,6 @@ class FaceState:
     connected: Collection[tuple[str, bool]] = field(default_factory=frozenset)
 
 
-def format_count(number: int) -> str:
-    """A count in at most five characters: ``9.2k``, ``1.3M``."""
-    if number < 1000:
-        return str(number)
-    value = float(number)
-    for unit in ("k", "M", "G", "T"):
-        value /= 1000.0
-        if value < 999.5:
-            return f"{value:.0f}{unit}" if value >= 99.95 else f"{value:.1f}{unit}"
-    return f"{value:.0f}T"
-
-
 class NodeFace:
     """Texts, size and ports of one node, laid out in its own coordinates (top left is 0, 0).
 
@@ -87,6 +76,7 @@ class NodeFace:
         "outputs",
         "shape",
         "square_outputs",
+        "summary",
         "title",
         "type_id",
         "version",
@@ -109,8 +99,8 @@ class NodeFace:
         self.color = _header_color(node, cls.category if cls else "unknown", style)
 
         words = render(Message(cls.label)) if cls else tr("Unknown type {type}", type=node.type)
-        summary = spec.summary() if spec is not None else ""
-        info = f"{words} · {summary}" if summary else words
+        self.summary = spec.summary() if spec is not None else ""
+        info = f"{words} · {self.summary}" if self.summary else words
         self.title, self.info = style.line(node.label, "title"), style.line(info, "info")
         room = max(self.title.width + 62, self.info.width + 26, MIN_WIDTH)
         self.width = float(min(-(-int(room) // GRID) * GRID, MAX_WIDTH))
@@ -150,10 +140,16 @@ class NodeFace:
         self.version += 1
 
     def texts_for_far(self, style: CanvasStyle) -> tuple[Text, ...]:
-        """Title, summary and shape in larger letters, for when the usual ones are too small."""
+        """Title, summary and shape in larger letters, for when the usual ones are too small.
+
+        The colour and the icon tell the type as well, so its name goes first where room is short.
+        """
         if self.far_texts is None:
             room = self.width - 22
-            lines = [(self.title.full, "far_title"), (self.info.full, "far_info")]
+            info = self.info.full
+            if self.summary and style.line(info, "far_info").width > room:
+                info = self.summary
+            lines = [(self.title.full, "far_title"), (info, "far_info")]
             if self.shape is not None:
                 lines.append((self.shape.full, "far_info"))
             self.far_texts = tuple(style.line(words, role, room) for words, role in lines)
@@ -170,7 +166,7 @@ class NodeFace:
         ]
         shape = style.line(", ".join(shapes), "small", room) if shapes else None
         if report and report.num_parameters:
-            short = format_count(report.num_parameters)
+            short = quantities.short(report.num_parameters)
             left = room - (shape.width + 10 if shape else 0)
             count = style.line(tr("{count} params", count=short), "small")
             if count.width > left:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QFontMetricsF, QImage
 
 from graphstudio.document import commands
 from graphstudio.document.changes import AddNode, PutFrame
 from graphstudio.document.model import Document, Node, Wire
 from graphstudio.i18n import set_language
-from graphstudio.ui.canvas.face import NodeFace, format_count
+from graphstudio.ui.canvas.face import NodeFace
+from graphstudio.ui.canvas.lifting import Lift
+from graphstudio.ui.canvas.picture import PNG_SCALE, Picture
 from graphstudio.ui.canvas.style import CanvasStyle
 from graphstudio.ui.canvas.view import GraphView
 from graphstudio.ui.project import Project
@@ -231,13 +233,56 @@ def test_chinese_has_glyphs_in_every_canvas_font(qapp):
         assert all(metrics.inFontUcs4(ord(c)) for c in "卷积层全连接池化归一化参数")
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0"), (999, "999"), (1000, "1.0k"), (9248, "9.2k"), (99_950, "100k"), (999_500, "1.0M"),
-     (1_300_000, "1.3M"), (2_500_000_000, "2.5G")],
-)  # fmt: skip
-def test_format_count(number, text):
-    assert format_count(number) == text
+def test_far_out_a_summary_gives_up_the_name_of_the_type_before_its_own_end(view, model):
+    face = view.graph_scene.nodes[model["input"]].face
+    assert face.info.full == "Input · image · 1x8x8"
+    summary = view.style_.line("image · 1x8x8", "far_info")
+    face.width, face.far_texts = 22 + summary.width + 1, None  # whatever font there is
+    assert face.texts_for_far(view.style_)[1].shown == "image · 1x8x8"
+    _, info, _ = view.graph_scene.nodes[model["dense"]].face.texts_for_far(view.style_)
+    assert info.shown == "Dense · 10"  # there is room for all of it
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_no_wire_crosses_the_label_of_another(view, model, exported):
+    """A later wire led through the label of an earlier one changes nothing within it."""
+    project, scene = model.project, view.graph_scene
+    label = QRectF(scene.wires[model["relu"], "x"].label_rect)
+    inside = label.adjusted(3, 3, -3, -3)
+
+    def shown() -> QImage:
+        if not exported:
+            corner = view.mapFromScene(inside.topLeft())
+            return picture(view).copy(QRect(corner, inside.size().toSize()))
+        made = Picture(scene.graph, view.style_, scene.result)
+        image = QImage.fromData(made.png())
+        made.close()
+        corner = (inside.topLeft() - made.rect.topLeft()) * PNG_SCALE
+        return image.copy(QRectF(corner, inside.size() * PNG_SCALE).toRect())
+
+    key = (model["dense"], "x")
+    x, far = label.center().x() + 20, 150.0
+    aside = [(x + 80, -far), (x + 80, far)]
+    through = [(x, -far), (x, far)]
+    project.push(commands.set_route(project.document, "main", key, aside))
+    before = shown()
+    project.push(commands.set_route(project.document, "main", key, through))
+    scene.place_labels(5.0)
+    assert scene.wires[model["relu"], "x"].label_rect == label
+    assert shown() == before
+
+
+def test_a_label_goes_along_with_nodes_that_are_dragged_far_away(view, model):
+    scene = view.graph_scene
+    key = (model["relu"], "x")
+    lifted = Lift(scene, [model["conv"], model["relu"]])
+    lifted.move(30_000.0, 0.0)
+    center = scene.wires[key].label_rect.center() + QPointF(30_000.0, 0.0)
+    view.center_on(center)
+    with_label = picture(view)
+    scene.wires[key].label_rect = None
+    assert picture(view) != with_label
+    lifted.drop()
 
 
 def test_frames_lie_behind_and_are_named(view, model):
@@ -316,3 +361,25 @@ def test_a_type_out_of_a_file_names_no_icon_file(qtbot, type_id):
     style = CanvasStyle(DARK)
     assert style.has_icon("layer.dense")
     assert not style.has_icon(type_id)
+
+
+def test_far_out_the_title_of_a_frame_is_seen_over_its_nodes(view, model):
+    project = model.project
+
+    def shown(title: str) -> QImage:
+        rect = (290, -35, 520, 200)  # its nodes begin 35 units below its edge
+        command = commands.add_frame(project.document, "main", rect, title=title)
+        project.push(command)
+        view.set_zoom(0.2)
+        image = view.grab().toImage()
+        project.undo()
+        return image
+
+    without, named = shown(""), shown("Stem")
+    rows = {
+        y
+        for y in range(named.height())
+        for x in range(named.width())
+        if named.pixel(x, y) != without.pixel(x, y)
+    }
+    assert max(rows) - min(rows) >= 6  # all of a capital letter
