@@ -201,8 +201,8 @@ class MainWindow(QMainWindow):
     def recover(self, recovered: Recovered) -> None:
         """Open work that a crash left behind."""
         self.files.take_recovered(recovered.document, recovered.path, example=recovered.example)
-        recovered.forget()
-        self.autosave.write()
+        if self.autosave.file is not None:  # else the old copy is the only one
+            recovered.forget()
         self.notices.show_notice(
             "ok", tr("Your unsaved work is back. Save it to keep it."), key="recovered"
         )
@@ -214,8 +214,8 @@ class MainWindow(QMainWindow):
 
     def _enter(self, project: Project) -> None:
         """Leave the start page for the views of a project."""
-        self.autosave.watch(project)
         self.notices.clear()
+        self.autosave.watch(project)
         self._center.setCurrentWidget(self.canvas)
         self.workspace.rest(False)
         self.status.set_project_shown(True)

@@ -72,7 +72,7 @@ class ProjectFiles(QObject):
     def new(self) -> bool:
         if not self.may_close():
             return False
-        self._take(projects.new_project(), None)
+        self._take(projects.new_project(), None, None)
         return True
 
     def new_from_example(self, name: str) -> bool:
@@ -84,7 +84,7 @@ class ProjectFiles(QObject):
         except ProjectError as error:
             self._tell(tr("The example cannot be opened"), error.problems)
             return False
-        self._take(document, None, example=name)
+        self._take(document, None, None, example=name)
         return True
 
     def open(self, path: Path | None = None) -> bool:
@@ -101,7 +101,7 @@ class ProjectFiles(QObject):
             return False
         if not self.may_close():
             return False
-        self._take(opened.document, opened.path)
+        self._take(opened.document, opened.path, Stamp.of(opened.path))
         for warning in opened.warnings:
             self.noted.emit("warning", sentence(warning))
         return True
@@ -164,36 +164,48 @@ class ProjectFiles(QObject):
         except ProjectError as error:
             self._tell(tr("'{name}' cannot be opened", name=path.name), error.problems)
             return False
-        self._take(opened.document, opened.path)
+        self._take(opened.document, opened.path, Stamp.of(opened.path))
         return True
 
     def open_version(self, version: Version) -> bool:
         """Go back to an earlier version, as a change of the project that is yet to be saved."""
-        if not self.may_close():
-            return False
-        try:
-            document = projects.open_project(version.path).document
+        try:  # before the question: saving now may be what drops this version
+            opened = projects.open_project(version.path)
         except ProjectError as error:
             self._tell(tr("The version cannot be opened"), error.problems)
             return False
-        self.take_recovered(document, self.project.path)
+        if not self.may_close():
+            return False
+        # A change of the file that its user has not been asked about stays one.
+        self._take(opened.document, self.project.path, self._stamp, unsaved=True)
         when = version.saved.strftime("%Y-%m-%d %H:%M:%S")
         self.noted.emit(
             "ok",
             tr("This is the project as it was saved on {when}. Save it to keep it.", when=when),
         )
+        for warning in opened.warnings:
+            self.noted.emit("warning", sentence(warning))
         return True
 
     def take_recovered(self, document: Document, path: Path | None, *, example: str = "") -> None:
         """Open recovered work: changed since its file, so that it asks to be saved."""
-        self._take(document, path, example=example)
-        self.project.history.mark_unclean()
-        self.project.clean_changed.emit(False)
+        stamp = Stamp.of(path) if path else None
+        self._take(document, path, stamp, example=example, unsaved=True)
 
-    def _take(self, document: Document, path: Path | None, *, example: str = "") -> None:
+    def _take(
+        self,
+        document: Document,
+        path: Path | None,
+        stamp: Stamp | None,
+        *,
+        example: str = "",
+        unsaved: bool = False,
+    ) -> None:
         old = self.project
         self.project = Project(document, path, example=example)
-        self._stamp = Stamp.of(path) if path else None
+        if unsaved:
+            self.project.history.mark_unclean()
+        self._stamp = stamp
         if path is not None:
             self._remember(path)
         self.opened.emit(self.project)

@@ -55,7 +55,10 @@ class Autosave(QObject):
         return self._file if self._file is not None and self._file.exists() else None
 
     def watch(self, project: Project) -> None:
-        """Follow another project; the copy of the last one goes."""
+        """Follow another project; the copy of the last one goes.
+
+        One that differs from its file already has its copy when this returns, if the disk takes it.
+        """
         self.discard()
         if self._project is not None:
             self._project.changed.disconnect(self._on_change)
@@ -63,6 +66,7 @@ class Autosave(QObject):
         self._project = project
         project.changed.connect(self._on_change)
         project.clean_changed.connect(self._on_clean)
+        self.write()
 
     def write(self) -> None:
         """Write the copy now."""

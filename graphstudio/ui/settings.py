@@ -12,13 +12,13 @@ import binascii
 import json
 import logging
 import os
-import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from graphstudio.document.storage import replace_file
 from graphstudio.i18n import LANGUAGES
 
 log = logging.getLogger(__name__)
@@ -110,16 +110,9 @@ class Settings:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Replace a file in one step: whoever reads it sees the old or the new, never half."""
+    """Replace a file of the user's own, to be read by nobody else, as ``replace_file`` does."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_file(path, text.encode("utf-8"), mode=0o600)
 
 
 def to_text(data: bytes) -> str:

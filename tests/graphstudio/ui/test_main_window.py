@@ -13,10 +13,12 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QPushButton
 from graphstudio import i18n
 from graphstudio.document import commands
 from graphstudio.document import format as file_format
+from graphstudio.document.versions import NUM_KEPT, versions_of
 from graphstudio.resources import data_dir
 from graphstudio.services.projects import open_project
 from graphstudio.ui.inspector.editors import ComboBox
 from graphstudio.ui.main_window import MainWindow
+from graphstudio.ui.recovery import recovery_dir
 from graphstudio.ui.settings import Settings
 from graphstudio.ui.theme import LIGHT, Theme
 from graphstudio.ui.workspace import DOCKS
@@ -327,6 +329,42 @@ def test_an_earlier_version_can_be_had_again(digits, answers, tmp_path):
     assert "Save it to keep it." in digits.notices.shown[0].text
     trigger(digits, "file.save")
     assert len(file_format.load(answers.to_save).document.main.nodes) == count
+
+
+def test_saving_on_the_way_does_not_drop_the_version_that_was_chosen(digits, answers, tmp_path):
+    answers.to_save = tmp_path / "x.gsproj"
+    count = len(digits.project.document.main.nodes)
+    for _ in range(NUM_KEPT + 1):
+        trigger(digits, "file.save")
+        digits.palette_panel.node_activated.emit("layer.dense")
+    digits.menus.fill_versions()
+    actions = digits.menus.versions.actions()
+    assert len(actions) == NUM_KEPT
+    answers.on_unsaved = "save"
+    actions[-1].trigger()
+    assert answers.told == []
+    assert len(file_format.load(answers.to_save).document.main.nodes) == count + NUM_KEPT + 1
+    assert len(digits.project.document.main.nodes) == count
+    (copy,) = recovery_dir().glob("*.json")
+    assert digits.autosave.file == copy, "the version is nowhere else any more"
+
+
+def test_going_back_hides_neither_a_change_on_disk_nor_what_is_odd(digits, answers, tmp_path):
+    answers.to_save = tmp_path / "x.gsproj"
+    trigger(digits, "file.save")
+    digits.palette_panel.node_activated.emit("layer.dense")
+    trigger(digits, "file.save")
+    (version,) = versions_of(answers.to_save)
+    version.path.write_text(version.path.read_text().replace("{", '{"later": 1,', 1))
+    theirs = answers.to_save.read_text() + "\n"
+    answers.to_save.write_text(theirs)
+    assert digits.files.open_version(version)
+    assert any("later" in notice.text for notice in digits.notices.shown)
+    assert digits.files.changed_on_disk()
+    answers.asked.clear()
+    trigger(digits, "file.save")
+    assert answers.asked == ["overwrite x.gsproj"]
+    assert answers.to_save.read_text() == theirs
 
 
 def test_a_broken_file_changes_nothing(digits, answers, tmp_path):

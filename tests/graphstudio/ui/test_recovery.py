@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import pytest
 
 from graphstudio.document import commands
 from graphstudio.document import format as file_format
+from graphstudio.document.storage import OS_FILES
 from graphstudio.ui import recovery
 from graphstudio.ui.app import offer_recovery
 from graphstudio.ui.recovery import Autosave, left_behind
@@ -136,6 +139,43 @@ def test_a_full_disk_is_told_once(edited, project, monkeypatch, tmp_path):
     edited.write()
     edited.write()
     assert len(told) == 1
+
+
+def test_a_copy_that_does_not_reach_the_disk_is_told_and_the_last_one_stays(
+    edited, project, monkeypatch
+):
+    edited.write()
+    before = edited.file.read_bytes()
+    project.push(commands.add_node(project.document, "main", "act.relu", (0, 90)))
+    told = []
+    edited.failed.connect(told.append)
+    monkeypatch.setattr(OS_FILES, "sync", full)
+    edited.write()
+    assert told == [os.strerror(errno.ENOSPC)]
+    assert edited.file.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_nobody_else_may_read_a_copy(edited):
+    edited.write()
+    assert stat.S_IMODE(edited.file.stat().st_mode) == 0o600
+
+
+def full(_descriptor):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_work_recovered_onto_a_full_disk_is_offered_again(window, answers, monkeypatch):
+    crash()
+    answers.on_recover = "recover"
+    with monkeypatch.context() as patched:
+        patched.setattr(OS_FILES, "sync", full)
+        offer_recovery(window)
+    assert labels(window.project.document) == {"Kept"}
+    assert window.autosave.file is None
+    assert any("against a crash" in notice.text for notice in window.notices.shown)
+    (found,) = left_behind()
+    assert labels(found.document) == {"Kept"}
 
 
 def test_recovered_work_asks_to_be_saved(window, answers):
