@@ -18,11 +18,11 @@ GELU_CUBIC = 0.044715
 
 
 def _sigmoid(x: Array, out: Array) -> None:
-    # By tanh, which does not overflow: exp(-x) does for x below -88 in float32.
-    np.multiply(x, 0.5, out=out)
-    np.tanh(out, out=out)
-    np.multiply(out, 0.5, out=out)
-    np.add(out, 0.5, out=out)
+    # Not by tanh, which has no digits left below -17. Where exp overflows, 1 / inf is the 0 it is.
+    np.negative(x, out=out)
+    np.exp(out, out=out)
+    np.add(out, 1.0, out=out)
+    np.divide(1.0, out, out=out)
 
 
 @primitive

@@ -170,3 +170,20 @@ def test_normalisations_keep_their_digits_far_from_zero(rng):
     expected = (wide - mean) / np.sqrt(var + 1e-5)
     for call in (ops.layer_norm, ops.instance_norm, lambda v: ops.group_norm(v, 3)):
         np.testing.assert_allclose(call(engine.tensor(x)).data, expected, atol=2e-3)
+
+
+def test_sigmoid_far_below_zero_keeps_its_digits():
+    x = np.array([-80.0, -40.0, -20.0, -17.0, 0.0, 20.0], np.float32)
+    y, slope = _value_and_slope(ops.sigmoid, x)
+    exact = 1.0 / (1.0 + np.exp(-x.astype(np.float64)))
+    np.testing.assert_allclose(y, exact, rtol=1e-6)
+    np.testing.assert_allclose(slope[:4], (exact * (1.0 - exact))[:4], rtol=1e-6)
+    y, slope = _value_and_slope(lambda v: ops.log(ops.sigmoid(v)), x[:4])
+    np.testing.assert_allclose(y, x[:4], rtol=1e-6)
+    np.testing.assert_allclose(slope, np.ones(4), rtol=1e-5)
+
+
+def test_sigmoid_of_huge_numbers():
+    y, slope = _value_and_slope(ops.sigmoid, HUGE)
+    assert y.tolist() == [[1.0, 0.0, 0.5], [0.0] * 3, [1.0] * 3]
+    assert slope.tolist() == [[0.0, 0.0, 0.25], [0.0] * 3, [0.0] * 3]
