@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphstudio.document.storage import replace_file
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import render, sentence, tr
 from graphstudio.ui.actions import GROUPS, keys_text
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class WindowDialogs:
 
     def export_picture(self) -> None:
         """Ask for a file and draw the whole graph into it."""
-        from graphstudio.ui.canvas.picture import Picture
+        from graphstudio.ui.canvas.picture import Picture, PictureError
 
         w = self._window
         path = w.questions.picture_path(w.files.suggested(".svg"))
@@ -43,12 +42,9 @@ class WindowDialogs:
         project = w.project
         picture = Picture(project.document.main, w.canvas.style_, project.check_now())
         try:
-            data = picture.png() if path.suffix.lower() == ".png" else picture.svg(project.name)
-            replace_file(path, data)
-        except (OSError, MemoryError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            text = tr("'{path}' cannot be saved: {reason}", path=str(path), reason=reason)
-            w.notices.show_notice("error", text, key="picture")
+            picture.save(path, project.name)
+        except PictureError as error:
+            w.notices.show_notice("error", sentence(error.reason), key="picture")
             return
         finally:
             picture.close()

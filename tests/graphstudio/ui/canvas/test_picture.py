@@ -5,15 +5,15 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
 from graphstudio.document import commands
 from graphstudio.document.model import GraphRecord
 from graphstudio.ir.result import CheckResult
 from graphstudio.ui.canvas import picture as pictures
-from graphstudio.ui.canvas.picture import Picture
+from graphstudio.ui.canvas.picture import Picture, PictureError
 from graphstudio.ui.canvas.style import CanvasStyle
 from graphstudio.ui.theme import DARK, LIGHT
 
@@ -132,3 +132,63 @@ def test_an_empty_graph_is_an_empty_picture(qapp):
     assert image.width() == picture.rect.width() == 2 * pictures.MARGIN
     assert near(image.pixelColor(3, 3), CanvasStyle(DARK).canvas)
     picture.close()
+
+
+@pytest.mark.parametrize("written", [(True, b""), (False, b"half")])
+def test_a_png_that_cannot_be_encoded_leaves_the_old_file(draw, monkeypatch, tmp_path, written):
+    ok, data = written
+
+    def save(_image, buffer, _kind):
+        buffer.write(data)
+        return ok
+
+    path = tmp_path / "graph.png"
+    path.write_bytes(b"old")
+    picture = draw()
+    monkeypatch.setattr(pictures.QImage, "save", save)
+    with pytest.raises(PictureError, match="save the picture as SVG"):
+        picture.save(path)
+    assert path.read_bytes() == b"old"
+    assert QGuiApplication.overrideCursor() is None
+
+
+@pytest.mark.qt_log_ignore("QImage", extend=True)
+def test_a_png_without_room_says_how_large_it_would_be(draw, monkeypatch):
+    picture = draw()
+    picture.rect = QRectF(0, 0, 200_000, 150_000)
+    monkeypatch.setattr(pictures, "MAX_SIDE", 10**9)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 10**18)
+    with pytest.raises(PictureError, match="400000 x 300000 pixels"):
+        picture.png()
+
+
+def test_a_very_flat_graph_has_a_row_of_pixels(draw):
+    picture = draw()
+    picture.rect = QRectF(0, 0, 100_000, 2)
+    assert picture.png_size().toTuple() == (pictures.MAX_SIDE, 1)
+    assert decoded(picture.png()).height() == 1
+
+
+def test_characters_that_xml_lacks_are_left_out(draw, view):
+    view.project.push(
+        commands.add_frame(
+            view.project.document, "main", (-60, -60, 400, 220), title="a\x01b\ufffe\ufffdc"
+        )
+    )
+    root = ET.fromstring(draw().svg("x\x0by"))
+    assert root.findtext(f"{NAMESPACE}title") == "xy"
+    texts = {"".join(t.itertext()).strip() for t in root.iter(f"{NAMESPACE}text")}
+    assert "ab\ufffdc" in texts
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_the_cursor_waits_while_a_picture_is_saved(draw, monkeypatch, tmp_path, suffix):
+    seen = []
+
+    def replace_file(_path, data):
+        seen.append((QGuiApplication.overrideCursor().shape(), bool(data)))
+
+    monkeypatch.setattr(pictures, "replace_file", replace_file)
+    draw().save(tmp_path / f"graph{suffix}")
+    assert seen == [(Qt.CursorShape.WaitCursor, True)]
+    assert QGuiApplication.overrideCursor() is None
