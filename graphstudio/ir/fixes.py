@@ -64,6 +64,10 @@ def _insert(document: Document, graph: GraphRecord, node_id: str, fix: InsertNod
         document, graph.id, fix.type_id, wire.key, middle, params=fix.params
     )
     changes = changes + commands.move_nodes(document, graph.id, moved)[1]
+    for led in graph.wires.values():
+        if led.route and {led.source, led.target} <= moved.keys():
+            route = [(x + missing, y) for x, y in led.route]
+            changes += commands.set_route(document, graph.id, led.key, route)[1]
     for frame_id, rect in _frames_around(graph, moved, missing, source[0]).items():
         changes += commands.move_frame(document, graph.id, frame_id, rect)[1]
     return changes

@@ -49,6 +49,23 @@ def test_an_inserted_node_lies_on_nobody_and_everything_moves_back_by_one_undo()
     assert {n.id: n.position for n in d.document.main.nodes.values()} == before
 
 
+def test_dots_go_along_when_room_is_made():
+    d = Drawing()
+    ids = [d.add("io.input")]
+    for type_id in ("layer.conv2d", "layer.dense", "act.relu"):
+        ids.append(d.add(type_id, after=ids[-1]))
+    nodes, wires = d.document.main.nodes, d.document.main.wires
+    behind, before = (ids[3], "x"), (ids[1], "x")
+    x = nodes[ids[3]].position[0]
+    d.push(commands.set_route(d.document, MAIN, behind, [(x - 20.0, 90.0), (x - 10.0, 50.0)]))
+    d.push(commands.set_route(d.document, MAIN, before, [(10.0, 90.0)]))
+    mend(d)
+    moved = nodes[ids[3]].position[0]
+    assert moved > x
+    assert wires[behind].route == ((moved - 20.0, 90.0), (moved - 10.0, 50.0))
+    assert wires[before].route == ((10.0, 90.0),)
+
+
 def test_room_for_an_inserted_node_is_made_in_its_row_and_frames_keep_their_nodes():
     d = Drawing()
     x = d.add("io.input")
