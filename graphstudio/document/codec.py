@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphstudio.document.limits import MAX_DOTS, too_many_dots
 from graphstudio.document.model import (
     BlockInterface,
     Choice,
@@ -99,6 +100,9 @@ def read_wire(problems: Problems, value: Any, place: str) -> Wire | None:
     route = f.items("route")
     if not all(is_point(p, 2) for p in route):
         problems.add(f.at("route"), Message("expected a list of pairs of numbers"))
+        route = []
+    if len(route) > MAX_DOTS:
+        problems.add(f.at("route"), too_many_dots(len(route)))
         route = []
     if not ends_ok:
         return None

@@ -11,6 +11,8 @@ from graphstudio.nodes.types import Message
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_WIRES = 400_000
+MAX_DOTS = 100
+"""On one wire: every one is a curve to draw, and to look at under the pointer."""
 MAX_STRING = 1_000_000
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_VALUES = 4_000_000
@@ -29,6 +31,14 @@ class FormatError(Exception):
 
 class _DuplicateKeyError(ValueError):
     """An object of the text names a field twice."""
+
+
+def too_many_dots(count: int) -> Message:
+    """Why a wire cannot be led over this many dots."""
+    return Message(
+        "the wire has {count} dots; at most {limit} are allowed",
+        {"count": count, "limit": MAX_DOTS},
+    )
 
 
 def parse_json(text: str) -> Any:

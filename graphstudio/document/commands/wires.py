@@ -9,6 +9,7 @@ from typing import Any
 from graphstudio.document.changes import AddNode, AddWire, Change, RemoveWire, SetNode
 from graphstudio.document.commands.base import Command, clean_position, ports_of, refused
 from graphstudio.document.commands.nodes import add_node, entry_port
+from graphstudio.document.limits import MAX_DOTS, too_many_dots
 from graphstudio.document.model import Document, Node, Wire
 from graphstudio.nodes.types import Message
 
@@ -57,6 +58,8 @@ def set_route(
     route = tuple(clean_position(x, y) for x, y in points)
     if wire is None or wire.route == route:
         return name, []
+    if len(route) > MAX_DOTS:
+        return refused(name, too_many_dots(len(route)))
     moved = dataclasses.replace(wire, route=route)
     return name, [RemoveWire(graph, key), AddWire(graph, moved)]
 

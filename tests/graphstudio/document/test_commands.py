@@ -321,6 +321,9 @@ def test_rerouting_a_wire_keeps_its_ends(chain):
     ends = editor.ends()
     editor.do(commands.set_route(editor.document, MAIN, key, [(10.04, 20.0)]))
     assert editor.graph.wires[key].route == ((10.0, 20.0),)
+    editor.do(commands.set_route(editor.document, MAIN, key, [(10.0, 20.0)] * 100))
+    with pytest.raises(DocumentError, match="101 dots; at most 100"):
+        editor.do(commands.set_route(editor.document, MAIN, key, [(10.0, 20.0)] * 101))
     assert editor.ends() == ends
 
 

@@ -168,6 +168,7 @@ def test_unknown_types_and_fields_are_kept_and_named():
         ("graphs.main.wires.0.from", ["a1"], "graphs.main.wires[0].from", "node id and a port"),
         ("graphs.main.wires.0.from", ["zz", "y"], "graphs.main.wires", "does not exist"),
         ("graphs.main.wires.0.route", [[1]], "graphs.main.wires[0].route", "pairs of numbers"),
+        ("graphs.main.wires.0.route", [[1, 2]] * 101, "graphs.main.wires[0].route", "101 dots"),
         ("graphs.main.frames.f1.rect", [0, 0, 0, 1], "graphs.main.frames.f1.rect", "above 0"),
         ("graphs.stem.interface.inputs", [1], "graphs.stem.interface.inputs", "port names"),
         ("data.split.test", 0.9, "data.split", "nothing is left"),
