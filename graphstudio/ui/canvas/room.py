@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 from PySide6.QtCore import QPointF, QRectF
@@ -14,13 +15,19 @@ GAP = 40.0
 
 _FAR = 40
 """Steps of the grid within which a free place is looked for."""
-_SPOTS = sorted(
-    ((GRID * i, GRID * j) for i in range(-_FAR, _FAR + 1) for j in range(-_FAR, _FAR + 1)),
-    key=lambda spot: (math.hypot(*spot), -spot[0], -spot[1]),  # to the right rather than back
-)
 
 Places = dict[str, tuple[float, float]]
 Rects = dict[str, tuple[float, float, float, float]]
+
+
+@functools.cache
+def _spots() -> list[tuple[int, int]]:
+    """Steps from where a node is wanted, the nearest first; to the right rather than back."""
+    steps = range(-_FAR, _FAR + 1)
+    return sorted(
+        ((GRID * i, GRID * j) for i in steps for j in steps),
+        key=lambda spot: (math.hypot(*spot), -spot[0], -spot[1]),
+    )
 
 
 def free_place(scene: GraphScene, body: QRectF) -> QPointF:
@@ -31,11 +38,17 @@ def free_place(scene: GraphScene, body: QRectF) -> QPointF:
     wide = body.adjusted(-GRID, -GRID, GRID, GRID)
     reach = wide.adjusted(-_FAR * GRID, -_FAR * GRID, _FAR * GRID, _FAR * GRID)
     near = [other for other in others if other.intersects(reach)]
-    for dx, dy in _SPOTS:
+    for dx, dy in _spots():
         moved = wide.translated(dx, dy)
         if not any(other.intersects(moved) for other in near):
             return body.topLeft() + QPointF(dx, dy)
-    return body.topLeft()
+    # all is full for a screen around: on to the right, past whatever lies in this row
+    row = [o for o in others if o.top() < wide.bottom() and o.bottom() > wide.top()]
+    dx = 0.0
+    for other in sorted(row, key=QRectF.left):
+        if other.intersects(wide.translated(dx, 0)):
+            dx = float(math.ceil((other.right() - wide.left()) / GRID) * GRID)
+    return body.topLeft() + QPointF(dx, 0)
 
 
 def clear_of_source(scene: GraphScene, key: WireKey, body: QRectF) -> QRectF:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QGuiApplication, QKeySequence
 
+from graphstudio.document.changes import AddNode
+from graphstudio.document.model import Node
 from graphstudio.i18n import set_language
+from graphstudio.nodes.types import Message
+from graphstudio.ui.canvas.room import free_place
 from graphstudio.ui.project import Project
 
 K = Qt.Key
@@ -330,3 +334,25 @@ def test_texts_follow_the_language(view, model):
     set_language("zh")
     view.retranslate()
     assert "参数" in view.graph_scene.nodes[model["conv"]].face.count.shown
+
+
+def test_in_a_drawing_that_is_full_all_around_a_new_node_covers_none(view, model):
+    project = model.project
+    nodes = [
+        Node(
+            id=f"full{i}.{j}",
+            type="act.relu",
+            label=f"full {i} {j}",
+            position=(i * 200.0 - 2000, j * 100.0 - 1200),
+        )
+        for i in range(20)
+        for j in range(24)
+    ]
+    project.push((Message("Add"), [AddNode("main", n) for n in nodes]))
+    scene = view.graph_scene
+    body = QRectF(scene.nodes["full10.12"].body_rect())
+    others = [item.body_rect() for item in scene.nodes.values()]
+    place = free_place(scene, body)
+    assert not any(other.intersects(QRectF(place, body.size())) for other in others)
+    assert place.x() > body.x() + 800  # there was none nearer
+    assert place.y() == body.y()
