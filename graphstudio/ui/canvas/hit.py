@@ -17,6 +17,8 @@ Kind = Literal["port", "title", "node", "dot", "label", "wire", "frame", "edge",
 PORT_ZOOM = 0.3
 """Below this zoom ports and dots are too small to aim at; the pointer means node or wire."""
 DOT_REACH = 8.0
+_DOT = -2.0
+"""Rank below which a hit is one of a dot; labels have -1, wires their distance."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,11 @@ def hit_test(scene: GraphScene, pos: QPointF, zoom: float) -> Hit:
 def _nearer(
     best: tuple[float, Hit] | None, item: WireItem, pos: QPointF, slack: float, *, dots: bool
 ) -> tuple[float, Hit] | None:
+    reach = max(DOT_REACH, slack)
     for i, (x, y) in enumerate(item.wire.route if dots else ()):
-        if math.hypot(pos.x() - x, pos.y() - y) <= max(DOT_REACH, slack):
-            return (-2.0, Hit("dot", wire=item.wire.key, dot=i))
+        rank = math.hypot(pos.x() - x, pos.y() - y) - reach + _DOT  # the nearest, before all else
+        if rank <= _DOT and (best is None or rank < best[0]):
+            best = (rank, Hit("dot", wire=item.wire.key, dot=i))
     if best is not None and best[1].kind == "dot":
         return best
     if item.label_rect is not None and item.label_rect.contains(pos):

@@ -9,6 +9,7 @@ from PySide6.QtCore import QPointF, Qt
 
 from graphstudio.document import commands, format
 from graphstudio.services.export import preview
+from graphstudio.ui.canvas.hit import Hit, hit_test
 
 CTRL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 
@@ -130,6 +131,18 @@ def test_a_click_on_a_dot_selects_its_wire_and_alt_removes_the_dot(hand, view, m
     hand.click(QPointF(541, 161), modifiers=ALT)
     assert route(model, key) == ()
     assert key in model.graph.wires
+
+
+def test_of_two_dots_in_reach_the_nearest_is_meant(view, model, key, lead):
+    lead((540.0, 160.0), (550.0, 160.0))
+    scene = view.graph_scene
+    assert hit_test(scene, QPointF(543, 161), 1.0) == Hit("dot", wire=key, dot=0)
+    assert hit_test(scene, QPointF(547, 161), 1.0) == Hit("dot", wire=key, dot=1)
+    other = (model["dense"], "x")
+    lead_other = commands.set_route(model.project.document, "main", other, [(545.0, 165.0)])
+    model.project.push(lead_other)
+    assert hit_test(scene, QPointF(545, 166), 1.0) == Hit("dot", wire=other, dot=0)
+    assert hit_test(scene, QPointF(548, 161), 1.0) == Hit("dot", wire=key, dot=1)
 
 
 def test_dots_go_along_when_both_ends_move(hand, view, model, key, lead, at):
