@@ -11,6 +11,7 @@ from engine.backend import Array
 from engine.errors import ShapeError
 from engine.function import Call, Step, apply_all, function, primitive
 from engine.ops.matmul import matmul
+from engine.ops.padding import without_padding
 from engine.ops.recurrence import (
     Cell,
     CellGradient,
@@ -207,6 +208,7 @@ def gru(
     (h,), steps, masked = prepared(
         "gru", 3, x, (weight_ih, weight_hh), (bias_ih, bias_hh), (h0,), lengths
     )
+    x = without_padding(x, steps) if masked else x
     gates = matmul(x, weight_ih, False, True)
     gates = gates if bias_ih is None else gates + bias_ih
     if bias_hh is None:

@@ -11,6 +11,7 @@ from engine.backend import Array
 from engine.errors import ShapeError
 from engine.function import Call, Step, apply_all, function, primitive
 from engine.ops.matmul import matmul
+from engine.ops.padding import without_padding
 from engine.ops.recurrence import (
     Cell,
     CellGradient,
@@ -231,6 +232,7 @@ def lstm(
     (h, c), steps, masked = prepared(
         "lstm", 4, x, (weight_ih, weight_hh), (bias,), (h0, c0), lengths
     )
+    x = without_padding(x, steps) if masked else x
     gates = matmul(x, weight_ih, False, True)
     gates = gates if bias is None else gates + bias
     y, hs, cs, _ = apply_all(

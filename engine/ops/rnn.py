@@ -11,6 +11,7 @@ from engine.backend import Array
 from engine.errors import EngineError, ShapeError
 from engine.function import Call, Step, apply_all, function, primitive
 from engine.ops.matmul import matmul
+from engine.ops.padding import without_padding
 from engine.ops.recurrence import (
     Cell,
     CellGradient,
@@ -166,6 +167,7 @@ def rnn(
     if activation not in ("tanh", "relu"):
         raise EngineError(f"rnn found activation={activation!r}; expected 'tanh' or 'relu'.")
     (h,), steps, masked = prepared("rnn", 1, x, (weight_ih, weight_hh), (bias,), (h0,), lengths)
+    x = without_padding(x, steps) if masked else x
     gates = matmul(x, weight_ih, False, True)
     gates = gates if bias is None else gates + bias
     y, hs = apply_all(

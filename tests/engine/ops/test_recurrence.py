@@ -30,11 +30,16 @@ def _weights(name, layer, suffix=""):
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", GATES)
-@pytest.mark.parametrize("lengths", [None, [5, 2, 3]])
-def test_both_directions_equal_torch(rng, name, lengths):
+@pytest.mark.parametrize(
+    ("lengths", "padding"),
+    [(None, 0.0), ([5, 2, 3], 1.0), ([5, 2, 3], np.nan), ([5, 2, 3], -np.inf)],
+)
+def test_both_directions_equal_torch(rng, name, lengths, padding):
     torch = pytest.importorskip("torch")
     layer = _torch_layer(name, bidirectional=True)
     data = rng.normal(size=(N, T, D))
+    for row, length in zip(data, lengths or (T,) * N, strict=True):
+        row[length:] = padding  # which torch's packed sequences leave out
     theirs = torch.tensor(data, requires_grad=True)
     if lengths is None:
         expected, states = layer(theirs)
