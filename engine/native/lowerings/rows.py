@@ -225,8 +225,9 @@ def lower_standardize_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     """``(g - mean(g) - y * mean(g * y)) / deviation``."""
     step = steps[0]
     (g, y, inverse), dx = step.inputs, step.outputs[0]
-    if not packed(g, y, inverse, dx):
+    if not packed(y, inverse, dx) or g.dtype != np.float32:
         return 0
+    g = row_major(w, g)
     size = y.shape[-1]
     share = f32(1.0 / size)
 

@@ -61,3 +61,14 @@ def test_batch_norm_and_what_follows_in_one_pass(verify, name):
         return b.call(name, b.call("batch_norm", conv(b, x, 3, 20), *weights, *states))
 
     verify(make, (3, 3, 5, 6), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("how", ["turned", "averaged"])
+def test_layer_norm_whose_gradient_is_not_in_rows(verify, how):
+    def make(b, x):
+        y = b.call("layer_norm", x)
+        if how == "turned":
+            return b.call("matmul", b.call("transpose", y), b.call("sigmoid", x))
+        return b.call("sigmoid", b.call("mean", y, axis=1))
+
+    verify(make, (4, 6))
