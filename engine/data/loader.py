@@ -37,8 +37,10 @@ class DataLoader:
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise EngineError(f"DataLoader found batch_size={batch_size}; expected 1 or more.")
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise EngineError(
+                f"DataLoader found batch_size={batch_size!r}; expected a whole number of 1 or more."
+            )
         self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), bool(shuffle)
         self.seed, self.drop_last = int(seed), bool(drop_last)
         self.epoch = 0

@@ -81,3 +81,9 @@ def test_a_data_set_of_one_s_own_is_shuffled_and_cut_alike():
     assert [len(b) for b in seen] == [4, 4, 2]
     assert sorted(chain(*seen)) == list(range(10))
     assert list(chain(*seen)) != list(range(10))
+
+
+@pytest.mark.parametrize("wrong", [0, -3, 2.5, "two", None])
+def test_a_batch_size_that_is_no_number_of_samples_is_named(wrong):
+    with pytest.raises(EngineError, match=r"batch_size=.*whole number"):
+        DataLoader(_set(), wrong)
