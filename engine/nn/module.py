@@ -33,6 +33,15 @@ class Module(ABC):
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         return self.forward(*inputs, **options)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        within = value.values() if isinstance(value, dict) else value
+        if isinstance(value, (list, tuple, dict)) and any(isinstance(v, Module) for v in within):
+            raise EngineError(
+                f"{type(self).__name__}.{name} found modules in a {type(value).__name__}, where "
+                "their parameters would not be seen. Put them into a ModuleList."
+            )
+        super().__setattr__(name, value)
+
     # What it holds ------------------------------------------------------------------------
 
     def children(self) -> Iterator[tuple[str, Module]]:

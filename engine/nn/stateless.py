@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from engine import ops
+from engine.errors import EngineError
 from engine.nn.layers import Sizes
 from engine.nn.module import Module
+from engine.value import setting
 
 
 class ReLU(Module):
@@ -141,12 +143,20 @@ class Softmax(Module):
         return ops.softmax(x, self.axis)
 
 
+def _share(layer: str, p: float) -> float:
+    """The share of elements that a dropout layer zeroes."""
+    share = setting(layer, "p", p, 0.0, 1.0)
+    if share == 1.0:
+        raise EngineError(f"{layer} found p={p!r}; expected a number below 1.")
+    return share
+
+
 class Dropout(Module):
     """Zeroes a share ``p`` of the elements while training, and scales the others by 1/(1-p)."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        self.p = p
+        self.p = _share(type(self).__name__, p)
 
     def forward(self, x: Any) -> Any:
         return ops.dropout(x, self.p, self.training)
@@ -160,7 +170,7 @@ class SpatialDropout(Module):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        self.p = p
+        self.p = _share(type(self).__name__, p)
 
     def forward(self, x: Any) -> Any:
         return ops.spatial_dropout(x, self.p, self.training)

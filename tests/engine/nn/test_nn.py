@@ -244,3 +244,23 @@ def test_groups_must_divide_the_channels() -> None:
     for layer in (nn.Conv2d, nn.ConvTranspose2d):
         with pytest.raises(EngineError, match="found groups=2 for 3 input"):
             layer(3, 4, 3, groups=2)
+
+
+@pytest.mark.parametrize("wrong", [1.5, -0.1, 1.0, "half", None, float("nan")])
+def test_a_share_to_drop_out_of_range_is_named(wrong):
+    with pytest.raises(EngineError, match=r"Dropout found p="):
+        nn.Dropout(wrong)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda modules: dict(enumerate(modules))])
+def test_modules_in_a_plain_container_are_refused(kind):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = kind([nn.Linear(2, 2), nn.ReLU()])
+
+        def forward(self, x):
+            return x
+
+    with pytest.raises(EngineError, match=r"Net\.layers found modules .* ModuleList"):
+        Net()
