@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,7 +224,29 @@ class Tensor(Value):
         return self.data.item()  # type: ignore[no-any-return]
 
     def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("len found a scalar; expected a tensor of rank 1 or more.")
         return len(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._only("bool"))
+
+    def __float__(self) -> float:
+        return float(self._only("float"))
+
+    def _only(self, what: str) -> Any:
+        if self.size != 1:
+            raise ShapeError(f"{what} found shape {self.shape}; expected a single element.")
+        return to_numpy(self.data).item()
+
+    __array_ufunc__ = None  # an array beside a tensor leaves the sum to the tensor
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        array = np.asarray(self.numpy(), dtype)
+        return array.copy() if copy else array
 
     def __repr__(self) -> str:
         suffix = ", requires_grad=True" if self.requires_grad else ""

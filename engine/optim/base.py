@@ -16,7 +16,10 @@ from engine.tensor import Tensor
 
 def require(name: str, value: float, *, low: float = 0.0, below: float | None = None) -> float:
     """``value`` as a float, or EngineError where it lies outside ``low <= value < below``."""
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
     limit = math.inf if below is None else below
     if not low <= number < limit:
         upper = "" if below is None else f" and below {below:g}"
@@ -41,6 +44,14 @@ class Optimizer(ABC):
     """Arrays that are kept for each parameter, all zero at first."""
 
     def __init__(self, learning_rate: float, parameters: Iterable[Tensor] | None = None) -> None:
+        if isinstance(learning_rate, Iterable) and not isinstance(
+            learning_rate, (str, Tensor, np.ndarray)
+        ):
+            name = type(self).__name__
+            raise EngineError(
+                f"{name} found parameters where it expected the learning rate; "
+                f"write {name}(0.001, parameters=model.parameters())."
+            )
         self.learning_rate = require("learning_rate", learning_rate)
         self.parameters = list(parameters or ())
         self.num_steps = 0

@@ -237,3 +237,24 @@ def test_a_result_that_no_memory_holds_is_refused():
     x = engine.tensor(np.ones((1, 1), np.float32))
     with pytest.raises(ShapeError, match="Make the shape smaller"):
         ops.broadcast_to(x, (2**40, 2**40))
+
+
+def test_a_tensor_goes_where_a_sequence_or_an_array_may():
+    t = engine.tensor(np.arange(6, dtype=np.float32).reshape(3, 2))
+    a, b, c = t
+    assert [row.numpy().tolist() for row in (a, b, c)] == [[0, 1], [2, 3], [4, 5]]
+    np.testing.assert_array_equal(np.asarray(t), t.numpy())
+    total = np.ones((3, 2), np.float32) + t
+    assert isinstance(total, engine.Tensor)
+    np.testing.assert_array_equal(total.numpy(), t.numpy() + 1)
+    assert np.asarray(t, np.float64).dtype == np.float64
+
+
+def test_a_single_element_is_a_number_and_a_truth():
+    assert not engine.tensor(np.zeros(1, np.float32))
+    assert engine.tensor(np.float32(2.5))
+    assert float(engine.tensor(np.float32(2.5))) == 2.5
+    with pytest.raises(engine.ShapeError, match=r"bool found shape \(2,\)"):
+        bool(engine.tensor(np.zeros(2, np.float32)))
+    with pytest.raises(engine.ShapeError, match="len found a scalar"):
+        list(engine.tensor(np.float32(1.0)))

@@ -95,3 +95,16 @@ def test_a_parameter_given_another_array_is_updated_there():
         assert w.item() == expected
         optimizer.zero_grad()
         w.data = np.array([10.0], np.float32)
+
+
+@pytest.mark.parametrize("wrap", [list, iter])
+def test_parameters_in_the_place_of_the_learning_rate_are_named(wrap):
+    parameters = wrap([engine.tensor(np.zeros(2, np.float32), requires_grad=True)])
+    with pytest.raises(engine.EngineError, match=r"write Adam\(0.001, parameters="):
+        engine.optim.Adam(parameters)
+
+
+@pytest.mark.parametrize("rate", ["a", None, float("nan"), -1.0])
+def test_a_learning_rate_that_is_none_is_refused(rate):
+    with pytest.raises(engine.EngineError, match="learning_rate="):
+        engine.optim.SGD(rate)
