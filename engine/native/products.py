@@ -100,17 +100,15 @@ def product_rows(
     accumulate: bool = False,
     bias: Val | None = None,
     relu: bool = False,
-    begin: tuple[Val, int] | None = None,
     panel: int = 0,
     row_panel: tuple[int, int] | None = None,
 ) -> None:
     """``c[r, :columns] (+)= sum a[r, k] b[k, :columns]`` for rows ``first <= r < last``.
 
     ``b`` and ``c`` are contiguous along the columns. ``first`` is a multiple of the tile's rows,
-    and so is ``last`` unless it is ``total``. ``begin`` (pointer, row stride) is a matrix to
-    which the product is added. With ``panel``, the length of a whole sum, ``b`` lies in panels as
-    wide as the tile (see ``matmul.panels``): what a tile reads is then one stretch of memory.
-    ``row_panel`` (rows of a panel, floats from one to the next) says the same of ``a``.
+    and so is ``last`` unless it is ``total``. With ``panel``, the length of a whole sum, ``b`` lies
+    in panels as wide as the tile (see ``matmul.panels``): what a tile reads is then one stretch of
+    memory. ``row_panel`` (rows of a panel, floats from one to the next) says the same of ``a``.
     """
     b_ = f.b
     wide = tile.vectors * lanes
@@ -129,13 +127,6 @@ def product_rows(
         if accumulate:
             start = [
                 load_columns(f, f.at(pc, (r, out_stride), (v * lanes, 1)), lanes, valid[v])
-                for r in range(rows)
-                for v in range(vectors)
-            ]
-        elif begin is not None:
-            base = f.at(begin[0], (row, begin[1]), (column, 1))
-            start = [
-                load_columns(f, f.at(base, (r, begin[1]), (v * lanes, 1)), lanes, valid[v])
                 for r in range(rows)
                 for v in range(vectors)
             ]
