@@ -9,7 +9,7 @@ from typing import Literal
 from PySide6.QtCore import QPointF, QRectF, Qt
 
 from graphstudio.ui.canvas import curve
-from graphstudio.ui.canvas.face import HEADER, PORT_REACH
+from graphstudio.ui.canvas.face import HEADER, PORT_REACH, SMALL_TEXT_ZOOM
 from graphstudio.ui.canvas.items import FRAME_EDGE, FrameItem, NodeItem, WireItem
 from graphstudio.ui.canvas.scene import GraphScene, WireKey
 
@@ -62,14 +62,22 @@ def hit_test(scene: GraphScene, pos: QPointF, zoom: float) -> Hit:
                 node = Hit(kind, node=item.node.id)
         elif isinstance(item, WireItem):
             if node is None and near_port is None:
-                wire = _nearer(wire, item, pos, slack, dots=zoom >= PORT_ZOOM)
+                # A label that is too small to be drawn is not what anybody aims at.
+                seen = {"dots": zoom >= PORT_ZOOM, "labels": zoom >= SMALL_TEXT_ZOOM}
+                wire = _nearer(wire, item, pos, slack, **seen)
         elif isinstance(item, FrameItem) and frame is None:
             frame = _frame_hit(item, pos, slack)
     return near_port or node or (wire[1] if wire else None) or frame or Hit()
 
 
 def _nearer(
-    best: tuple[float, Hit] | None, item: WireItem, pos: QPointF, slack: float, *, dots: bool
+    best: tuple[float, Hit] | None,
+    item: WireItem,
+    pos: QPointF,
+    slack: float,
+    *,
+    dots: bool,
+    labels: bool,
 ) -> tuple[float, Hit] | None:
     reach = max(DOT_REACH, slack)
     for i, (x, y) in enumerate(item.wire.route if dots else ()):
@@ -78,7 +86,7 @@ def _nearer(
             best = (rank, Hit("dot", wire=item.wire.key, dot=i))
     if best is not None and best[1].kind == "dot":
         return best
-    if item.label_rect is not None and item.label_rect.contains(pos):
+    if labels and item.label_rect is not None and item.label_rect.contains(pos):
         return (-1.0, Hit("label", wire=item.wire.key))
     if not item.boundingRect().contains(pos):
         return best

@@ -56,6 +56,13 @@ def test_a_double_click_puts_a_dot_on_the_wire_and_another_takes_it_away(hand, v
     assert model.text() == before
 
 
+def test_a_label_too_small_to_be_drawn_is_not_in_the_way_of_a_dot(view, key):
+    rect = view.graph_scene.wires[key].label_rect
+    at = rect.center()
+    assert hit_test(view.graph_scene, at, 0.6).kind == "label"
+    assert hit_test(view.graph_scene, at, 0.5) == Hit("wire", wire=key)
+
+
 def test_dots_keep_the_order_in_which_the_wire_runs(view, model, key, lead):
     lead((520.0, 160.0), (570.0, 220.0))
     scene = view.graph_scene
