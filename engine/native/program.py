@@ -26,6 +26,7 @@ class NativeRun:
         self._calls = writer.calls
         self._memory = writer.memory
         self._team = team
+        self._code = store()  # an address keeps no code alive
         self._program: np.ndarray[Any, np.dtype[np.int64]] | None = None
         self._address = 0
 
@@ -46,7 +47,7 @@ class NativeRun:
                 words.append(MEET)
             else:
                 kernel, _, arrays = call
-                words += [store().address(kernel.symbol), len(arrays)]
+                words += [self._code.address(kernel.symbol), len(arrays)]
                 words += [span(a)[0] for a in arrays]
             if stamps is not None:
                 words += [MEET, STAMP, stamps.ctypes.data + 8 * number]

@@ -155,8 +155,9 @@ class Team:
 
     def __init__(self, num_threads: int) -> None:
         self.num_threads = max(1, num_threads)
-        store().load([Kernel(driver_symbol(), driver)])
-        self._entry = Entry(store().address(driver_symbol()))
+        self._code = store()  # an address keeps no code alive
+        self._code.load([Kernel(driver_symbol(), driver)])
+        self._entry = Entry(self._code.address(driver_symbol()))
         self._state = np.zeros(32, np.int64)
         self._state[16] = _yield_address()
         self._barrier = self._state.ctypes.data

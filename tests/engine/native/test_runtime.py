@@ -3,10 +3,12 @@
 import os
 import sys
 import threading
+import weakref
 
 import pytest
 
 import engine
+from engine.native import jit
 
 
 def train(plan, batch, steps=3):
@@ -33,6 +35,25 @@ def test_many_short_programs_in_a_row_keep_in_step(mlp, batch_for):
     batch = batch_for(plan, 5)
     first = plan.evaluate(batch)
     assert all(plan.evaluate(batch) == first for _ in range(500))
+
+
+def test_code_stays_as_long_as_a_plan_can_call_it(mlp, batch_for):
+    """Programs are lists of addresses, and those keep nothing alive by themselves."""
+    jit.store.cache_clear()
+    plan = mlp(num_threads=2, accumulate=2, optimizer=engine.optim.SGD(0.1))
+    plan.prepare(5, ("train", "evaluate"))
+    batch = batch_for(plan, 5)
+    expected = plan.evaluate(batch)
+    code = weakref.ref(jit.store())
+    jit.store.cache_clear()
+    assert code() is not None
+    assert plan.evaluate(batch) == expected
+    plan.prepare(7, ("evaluate",))  # by new code, on threads that run the old
+    other = batch_for(plan, 7)
+    assert plan.evaluate(other) == pytest.approx(mlp().evaluate(other), rel=1e-5)
+    train(plan, batch)
+    del plan
+    assert code() is None
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
