@@ -6,7 +6,7 @@
 101770
 """
 
-from engine.nn.containers import ModuleList, Sequential
+from engine.nn.containers import ModuleDict, ModuleList, Sequential
 from engine.nn.layers import (
     BatchNorm,
     Conv1d,
@@ -24,7 +24,7 @@ from engine.nn.layers import (
     PReLU,
     RMSNorm,
 )
-from engine.nn.module import Module
+from engine.nn.module import Module, new_buffer, new_parameter
 from engine.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from engine.nn.stateless import (
     ELU,
@@ -101,6 +101,7 @@ __all__ = [
     "MaxPool3d",
     "Mish",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
     "PReLU",
@@ -116,4 +117,6 @@ __all__ = [
     "SpatialDropout",
     "Tanh",
     "Upsample",
+    "new_buffer",
+    "new_parameter",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from engine import ops
+from engine.backend import Array
 from engine.errors import EngineError
 from engine.nn.module import Module, new_buffer, new_parameter
 from engine.tensor import Tensor
@@ -177,6 +178,9 @@ class BatchNorm(Module):
             x, self.weight, self.bias, self.running_mean, self.running_var,
             self.momentum, self.eps, self.training,
         )  # fmt: skip
+
+    def adapt_state(self, arrays: dict[str, Array], prefix: str) -> None:
+        arrays.pop(f"{prefix}num_batches_tracked", None)  # of use only to PyTorch
 
     def describe(self) -> str:
         return str(self.weight.size)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -14,14 +14,31 @@ from engine.init import draw
 from engine.random import next_key
 from engine.tensor import Tensor
 
+ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
+
+
+class Names(NamedTuple):
+    """Names by which a module and the arrays that it was given differ."""
+
+    missing: list[str]
+    unknown: list[str]
+
 
 class Module(ABC):
     """A part of a network: what it learns, and how it maps its inputs.
 
     Tensors that require a gradient and are assigned to an attribute become parameters; other
     tensors become buffers, which are saved but not trained; modules become sub-modules. Names
-    join with dots, as in ``encoder.0.weight``.
+    join with dots, as in ``encoder.0.weight``. What was computed is none of these: results that
+    have a history, and tensors first assigned while ``forward`` runs, are neither saved nor
+    trained.
     """
+
+    training = True
+    _running = 0  # calls of forward under way
+    _passing: frozenset[str] = frozenset()  # tensors first assigned by one
+    _frozen: frozenset[str] = frozenset()
+    _hooks: tuple[ForwardHook, ...] = ()
 
     def __init__(self) -> None:
         self.training = True
@@ -31,16 +48,52 @@ class Module(ABC):
         """The module's result."""
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        return self.forward(*inputs, **options)
+        self._running += 1
+        try:
+            result = self.forward(*inputs, **options)
+        finally:
+            self._running -= 1
+        for hook in self._hooks:
+            replaced = hook(self, inputs, result)
+            result = result if replaced is None else replaced
+        return result
 
     def __setattr__(self, name: str, value: Any) -> None:
-        within = value.values() if isinstance(value, dict) else value
-        if isinstance(value, (list, tuple, dict)) and any(isinstance(v, Module) for v in within):
+        if isinstance(value, (list, tuple, dict)):
+            self._refuse_hidden(name, value)
+        elif isinstance(value, Tensor):
+            known = dict(self._own_tensors())
+            passes = self._running and name not in known and not _is_parameter(value)
+            passing = self._passing | {name} if passes else self._passing - {name}
+            super().__setattr__("_passing", passing)
+        super().__setattr__(name, value)
+
+    def _refuse_hidden(self, name: str, value: Any) -> None:
+        """Raise EngineError where a plain container hides what would have to be trained."""
+        within = list(value.values() if isinstance(value, dict) else value)
+        if any(isinstance(v, Module) for v in within):
+            holder = "ModuleDict" if isinstance(value, dict) else "ModuleList"
             raise EngineError(
                 f"{type(self).__name__}.{name} found modules in a {type(value).__name__}, where "
-                "their parameters would not be seen. Put them into a ModuleList."
+                f"their parameters would not be seen. Put them into a {holder}."
             )
-        super().__setattr__(name, value)
+        if any(isinstance(v, Tensor) and _is_parameter(v) for v in within):
+            raise EngineError(
+                f"{type(self).__name__}.{name} found parameters in a {type(value).__name__}, where "
+                f"they would not be seen. Give each an attribute: setattr(self, f'{name}{{i}}', w)."
+            )
+
+    def register_forward_hook(self, hook: ForwardHook) -> Callable[[], None]:
+        """Call ``hook(module, inputs, result)`` after each call; it may replace the result.
+
+        Returns a function that removes the hook.
+        """
+        self._hooks = (*self._hooks, hook)
+
+        def remove() -> None:
+            self._hooks = tuple(h for h in self._hooks if h is not hook)
+
+        return remove
 
     # What it holds ------------------------------------------------------------------------
 
@@ -56,13 +109,29 @@ class Module(ABC):
         for _, child in self.children():
             yield from child.modules()
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module under the name "", and all below it by their full names."""
+        yield prefix, self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def apply(self, change: Callable[[Module], Any]) -> Self:
+        """Call ``change`` with this module and with all below it; returns the module."""
+        for module in self.modules():
+            change(module)
+        return self
+
     def named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Parameters and buffers by their full names; a shared tensor comes once a name."""
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor):
-                yield prefix + name, value
+        for name, value in self._own_tensors():
+            yield prefix + name, value
         for name, child in self.children():
             yield from child.named_tensors(f"{prefix}{name}.")
+
+    def _own_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) and value.producer is None and name not in self._passing:
+                yield name, value
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Trainable tensors by name, each once, even where several modules share it."""
@@ -83,17 +152,37 @@ class Module(ABC):
 
     # Modes and gradients --------------------------------------------------------------------
 
-    def train(self, training: bool = True) -> Module:
+    def freeze(self) -> Self:
+        """Train none of the parameters here and below any more; returns the module.
+
+        Statistics of batch norm still move in training mode: ``eval()`` keeps them.
+        """
+        for module in self.modules():
+            for name, value in list(vars(module).items()):
+                if isinstance(value, Tensor) and _is_parameter(value):
+                    value.requires_grad, value.grad = False, None
+                    module._frozen |= {name}
+        return self
+
+    def unfreeze(self) -> Self:
+        """Train again what ``freeze`` kept from it; returns the module."""
+        for module in self.modules():
+            for name in module._frozen:
+                getattr(module, name).requires_grad = True
+            module._frozen = frozenset()
+        return self
+
+    def train(self, training: bool = True) -> Self:
         """Choose what dropout and batch norm do, here and below; returns the module."""
         for module in self.modules():
             module.training = training
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         """Inference mode; returns the module."""
         return self.train(False)
 
-    def to(self, device: str) -> Module:
+    def to(self, device: str) -> Self:
         """Move all parameters and buffers to the "cpu" or the "gpu"; returns the module."""
         for _, value in self.named_tensors():
             value.data, value.grad = placed(value.data, device), None
@@ -110,20 +199,42 @@ class Module(ABC):
         """Copies of all parameters and buffers by name, ready for ``checkpoint.save``."""
         return {name: np.array(value.numpy()) for name, value in self.named_tensors()}
 
-    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Take over parameters and buffers.
+    def load_state_dict(self, arrays: Mapping[str, Array], strict: bool = True) -> Names:
+        """Take over parameters and buffers, from PyTorch's module of the same kind as well.
+
+        Parameters
+        ----------
+        strict : bool
+            False leaves alone what is missing, and passes over what is unknown.
+
+        Returns
+        -------
+        Names
+            What was missing, and what was unknown.
 
         Raises
         ------
         EngineError, ShapeError
             If a name is missing or unknown, or a shape differs. Nothing is changed then.
         """
+        if not isinstance(arrays, Mapping):
+            raise EngineError(
+                f"load_state_dict found a {type(arrays).__name__}; expected arrays by name, such "
+                "as the first of the two that checkpoint.load returns."
+            )
+        arrays = dict(arrays)
+        for prefix, module in self.named_modules():
+            module.adapt_state(arrays, f"{prefix}." if prefix else "")
         own = dict(self.named_tensors())
-        missing, unknown = sorted(own.keys() - arrays.keys()), sorted(arrays.keys() - own.keys())
-        if missing or unknown:
-            parts = [f"lacks {', '.join(missing)}"] if missing else []
-            parts += [f"has unknown {', '.join(unknown)}"] if unknown else []
-            raise EngineError(f"state_dict {' and '.join(parts)}; expected the module's own names.")
+        names = Names(sorted(own.keys() - arrays.keys()), sorted(arrays.keys() - own.keys()))
+        if strict and (names.missing or names.unknown):
+            parts = [f"lacks {', '.join(names.missing)}"] if names.missing else []
+            parts += [f"has unknown {', '.join(names.unknown)}"] if names.unknown else []
+            raise EngineError(
+                f"state_dict {' and '.join(parts)}; expected the module's own names. "
+                "strict=False takes over what fits."
+            )
+        own = {name: tensor for name, tensor in own.items() if name in arrays}
         for name, tensor in own.items():
             if np.shape(arrays[name]) != tensor.shape:
                 raise ShapeError(
@@ -131,6 +242,10 @@ class Module(ABC):
                 )
         for name, tensor in own.items():
             tensor.data[...] = placed(np.asarray(arrays[name]), device_of(tensor.data))
+        return names
+
+    def adapt_state(self, arrays: dict[str, Array], prefix: str) -> None:  # noqa: B027
+        """Turn what PyTorch saves for such a module, in ``arrays``, into this module's own."""
 
     def __repr__(self) -> str:
         inside = "".join(
@@ -141,6 +256,10 @@ class Module(ABC):
     def describe(self) -> str:
         """The settings shown by ``repr``."""
         return ""
+
+
+def _is_parameter(value: Tensor) -> bool:
+    return value.requires_grad and value.producer is None
 
 
 def new_parameter(init: str, *shape: int, **options: Any) -> Tensor:

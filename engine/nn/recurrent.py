@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
+
 from engine import ops
+from engine.backend import Array
 from engine.errors import EngineError, ShapeError
 from engine.nn.module import Module, new_parameter
 
@@ -52,6 +55,12 @@ class _Recurrent(Module):
                 setattr(self, f"weight_hh{at}", new_parameter("orthogonal", rows, hidden_size))
                 for name in ("bias_ih", "bias_hh")[: self.num_biases]:
                     setattr(self, name + at, new_parameter("zeros", rows))
+
+    def adapt_state(self, arrays: dict[str, Array], prefix: str) -> None:
+        if self.num_biases == 1:
+            for layer in range(self.num_layers):
+                for direction in range(self.num_directions):
+                    _join_offsets(arrays, prefix, self._suffix(layer, direction))
 
     @property
     def num_directions(self) -> int:
@@ -145,6 +154,13 @@ class GRU(_Recurrent):
         return ops.gru(x, *weights, *state, **options)
 
 
+def _join_offsets(arrays: dict[str, Array], prefix: str, suffix: str) -> None:
+    """Replace PyTorch's two offsets a gate by their sum, which is all that it uses."""
+    first, second = f"{prefix}bias_ih{suffix}", f"{prefix}bias_hh{suffix}"
+    if first in arrays and second in arrays:
+        arrays[first] = np.asarray(arrays[first]) + np.asarray(arrays.pop(second))
+
+
 class _Cell(Module):
     """One time step, for loops of one's own."""
 
@@ -159,6 +175,10 @@ class _Cell(Module):
         self.bias_ih = new_parameter("zeros", rows)
         if self.num_biases > 1:
             self.bias_hh = new_parameter("zeros", rows)
+
+    def adapt_state(self, arrays: dict[str, Array], prefix: str) -> None:
+        if self.num_biases == 1:
+            _join_offsets(arrays, prefix, "")
 
 
 class RNNCell(_Cell):

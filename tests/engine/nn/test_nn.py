@@ -262,5 +262,184 @@ def test_modules_in_a_plain_container_are_refused(kind):
         def forward(self, x):
             return x
 
-    with pytest.raises(EngineError, match=r"Net\.layers found modules .* ModuleList"):
+    with pytest.raises(EngineError, match=r"Net\.layers found modules .* Module(List|Dict)"):
         Net()
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_parameters_in_a_plain_container_are_refused(kind):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            weights = [engine.tensor([1.0], requires_grad=True) for _ in range(2)]
+            self.weights = kind(enumerate(weights)) if kind is dict else weights
+
+        def forward(self, x):
+            return x
+
+    with pytest.raises(EngineError, match=r"Net\.weights found parameters .* an attribute"):
+        Net()
+
+
+class Remembers(nn.Module):
+    """Keeps what passes through, as people do who look at it later."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(3, 2)
+        self.offset = engine.tensor([1.0, 2.0])
+        self.hidden = None
+
+    def forward(self, x):
+        self.hidden = self.inner(x)
+        self.seen = x
+        self.offset = self.offset * 0.5
+        return self.hidden + self.offset
+
+
+def test_what_was_computed_is_neither_saved_nor_trained():
+    net = Remembers()
+    names = sorted(net.state_dict())
+    assert names == ["inner.bias", "inner.weight", "offset"]
+    x = engine.tensor(np.ones((4, 3), np.float32))
+    for _ in range(2):
+        net(x).sum().backward()
+        assert sorted(net.state_dict()) == names
+        assert [name for name, _ in net.named_parameters()] == ["inner.weight", "inner.bias"]
+        with engine.no_grad():
+            net(x)
+        assert sorted(net.state_dict()) == names
+    assert net.state_dict()["offset"].tolist() == [1 / 16, 2 / 16]  # it was a buffer, and still is
+    net.hidden = engine.tensor([0.0])  # but outside of forward a tensor becomes one
+    assert "hidden" in net.state_dict()
+
+
+def test_a_forgotten_super_call_harms_nothing():
+    class Net(nn.Module):
+        def __init__(self):
+            self.inner = nn.Dropout(0.5)
+
+        def forward(self, x):
+            assert self.training
+            return self.inner(x)
+
+    x = engine.tensor(np.ones((2, 3), np.float32))
+    assert Net()(x).shape == (2, 3)
+    np.testing.assert_array_equal(Net().eval().inner(x).numpy(), x.numpy())
+
+
+def test_frozen_parameters_stay_and_come_back():
+    model = _cnn()
+    model[:2].freeze()
+    assert [name for name, _ in model.named_parameters()] == ["6.weight", "6.bias"]
+    assert "0.weight" in model.state_dict()
+    optimizer = engine.optim.SGD(0.1, parameters=model.parameters())
+    before = model.state_dict()
+    x = engine.tensor(np.random.default_rng(0).normal(size=(3, 1, 8, 8)).astype(np.float32))
+    model(x).sum().backward()
+    optimizer.step()
+    after = model.state_dict()
+    changed = {name for name in before if (before[name] != after[name]).any()}
+    assert changed == {"6.weight", "6.bias", "1.running_mean", "1.running_var"}
+    model.unfreeze()
+    assert len(model.parameters()) == 5
+    assert not model[1].running_mean.requires_grad
+
+
+def test_a_hook_sees_and_replaces_results():
+    model, seen = _cnn().eval(), []
+    x = engine.tensor(np.ones((2, 1, 8, 8), np.float32))
+    plain = model(x).numpy()
+    remove = model[3].register_forward_hook(lambda m, inputs, y: seen.append((inputs, y.shape)))
+    np.testing.assert_array_equal(model(x).numpy(), plain)
+    assert [(i[0].shape, shape) for i, shape in seen] == [((2, 4, 8, 8), (2, 4, 4, 4))]
+    remove()
+    remove = model[6].register_forward_hook(lambda m, inputs, y: y * 2.0)
+    np.testing.assert_array_equal(model(x).numpy(), 2 * plain)
+    remove()
+    np.testing.assert_array_equal(model(x).numpy(), plain)
+    assert len(seen) == 1
+
+
+def test_containers_are_cut_changed_and_named():
+    engine.manual_seed(0)
+    layers = [nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)]
+    model = nn.Sequential(layers)
+    x = engine.tensor(np.ones((2, 3), np.float32))
+    np.testing.assert_array_equal(model[1:](model[:1](x)).numpy(), model(x).numpy())
+    assert model[-1] is layers[2]
+    model[-1] = nn.Linear(4, 7)
+    assert model.append(nn.Tanh())(x).shape == (2, 7)
+    assert [name for name, _ in model.named_modules()] == ["", "0", "1", "2", "3"]
+    named = nn.Sequential({"in": nn.Linear(3, 4), "out": nn.Linear(4, 2)})
+    assert sorted(named.state_dict()) == ["in.bias", "in.weight", "out.bias", "out.weight"]
+    heads = nn.ModuleDict({"age": nn.Linear(4, 1), "kind": nn.Linear(4, 3)})
+    heads["size"] = nn.Linear(4, 2)
+    assert list(heads) == heads.keys() == ["age", "kind", "size"]
+    assert heads["kind"](model[0](x)).shape == (2, 3)
+    assert "kind" in heads
+    assert "colour" not in heads
+    assert len(heads) == len(heads.values()) == len(heads.items()) == 3
+    assert "size.weight" in heads.state_dict()
+    visited = []
+    assert heads.apply(lambda m: visited.append(type(m).__name__)) is heads
+    assert visited == ["ModuleDict", "Linear", "Linear", "Linear"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: nn.Sequential(nn.Linear(2, 2), ops.relu), "found relu .* expected a module"),
+        (lambda: nn.Sequential(nn.ReLU), r"found the class ReLU as .*write ReLU\(\.\.\.\)"),
+        (lambda: nn.ModuleList([nn.ReLU(), 3]), "found 3 as 1; expected a module"),
+        (lambda: nn.ModuleDict({"keys": nn.ReLU()}), "found the name 'keys'"),
+        (lambda: nn.ModuleDict({"a.b": nn.ReLU()}), r"found the name 'a\.b'"),
+        (lambda: nn.Sequential({"train": nn.ReLU()}), "found the name 'train'"),
+        (lambda: nn.ModuleDict({"a": nn.ReLU}), "found the class ReLU as 'a'"),
+    ],
+)
+def test_what_is_no_module_is_not_passed_over(make, words):
+    with pytest.raises(EngineError, match=words):
+        make()
+
+
+def test_weights_that_fit_in_part():
+    model, head = _cnn(), {"6.weight": np.zeros((10, 64), np.float32)}
+    before = model.state_dict()
+    names = model.load_state_dict({**head, "7.weight": np.zeros(3)}, strict=False)
+    assert names.unknown == ["7.weight"]
+    assert names.missing == sorted(before.keys() - head.keys())
+    assert not model.state_dict()["6.weight"].any()
+    np.testing.assert_array_equal(model.state_dict()["0.weight"], before["0.weight"])
+    with pytest.raises(ShapeError, match=r"'6.weight' \(2, 64\); expected \(10, 64\)"):
+        model.load_state_dict({"6.weight": np.zeros((2, 64))}, strict=False)
+    with pytest.raises(EngineError, match="found a tuple; expected arrays by name"):
+        model.load_state_dict((before, {}))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["BatchNorm", "LSTM", "RNN", "GRU", "LSTMCell", "RNNCell"])
+def test_what_pytorch_saved_is_taken_as_it_is(kind):
+    import torch
+
+    torch.manual_seed(0)
+    x = np.random.default_rng(1).normal(size=(2, 5, 3)).astype(np.float32)
+    if kind == "BatchNorm":
+        twin, layer = torch.nn.BatchNorm1d(5), nn.BatchNorm(5)
+        twin(torch.from_numpy(x))
+    elif kind.endswith("Cell"):
+        twin, layer, x = getattr(torch.nn, kind)(3, 4), getattr(nn, kind)(3, 4), x[:, 0]
+    else:
+        options = {"num_layers": 2, "bidirectional": True}
+        twin = getattr(torch.nn, kind)(3, 4, batch_first=True, **options)
+        layer = getattr(nn, kind)(3, 4, **options)
+    whole, theirs = nn.ModuleList([layer]).eval(), torch.nn.ModuleList([twin]).eval()
+    assert whole.load_state_dict(theirs.state_dict()) == ([], [])
+    zeros = np.zeros((2, 4), np.float32)
+    state = {"RNNCell": zeros, "LSTMCell": (zeros, zeros)}.get(kind)
+    lifted = tuple(map(engine.tensor, state)) if kind == "LSTMCell" else engine.tensor(zeros)
+    found = layer(engine.tensor(x), *([] if state is None else [lifted]))
+    expected = twin(torch.from_numpy(x))
+    for _ in range(2):
+        found, expected = (v[0] if isinstance(v, tuple) else v for v in (found, expected))
+    np.testing.assert_allclose(found.numpy(), expected.detach().numpy(), rtol=1e-5, atol=1e-6)
