@@ -18,6 +18,10 @@ I8_P = I8.as_pointer()
 
 Val = Any
 """An SSA value; llvmlite's types say no more."""
+Fold = Callable[[Val, Val], Val]
+"""Joins two values, or two registers of them."""
+GRAIN = 16
+"""Elements that one thread gets at least: a cache line of float32."""
 
 
 def const(value: int) -> Val:
@@ -202,6 +206,76 @@ class Function:
             bounds.append(bound)
         return bounds[0], bounds[1]
 
+    def walk(
+        self,
+        sizes: Sequence[int],
+        thread: Val,
+        count: Val,
+        inner: Callable[[list[Val], int], None],
+        *,
+        lanes: int = 1,
+        before: Callable[[list[Val]], None] | None = None,
+        alone: bool = False,
+        lines: bool = False,
+    ) -> None:
+        """Nested loops over ``sizes``, the slowest shared among the threads.
+
+        Parameters
+        ----------
+        inner : callable
+            ``inner(positions, width)`` works on ``width`` elements along the last axis, 1 or
+            ``lanes``.
+        before : callable, optional
+            ``before(positions)`` runs ahead of each line, with the positions of all other axes.
+        alone : bool
+            One thread does it all.
+        lines : bool
+            What stands at each position is a line, which ``inner`` takes with ``along`` and
+            ``each``: none of the sizes is cut into lanes, nor handed out in cache lines.
+        """
+        grain = GRAIN if len(sizes) == 1 and not lines else 1
+
+        def nested(first: Val, last: Val) -> None:
+            self._nested(sizes, first, last, inner, [], lanes, before)
+
+        if alone:
+            with self.b.if_then(self.b.icmp_signed("==", thread, const(0))):
+                nested(const(0), const(sizes[0]))
+            return
+        nested(*self.share(sizes[0], thread, count, grain))
+
+    def _nested(
+        self,
+        sizes: Sequence[int],
+        first: Val,
+        last: Val,
+        inner: Callable[[list[Val], int], None],
+        positions: list[Val],
+        lanes: int,
+        before: Callable[[list[Val]], None] | None,
+    ) -> None:
+        level = len(positions) + 1
+        if level < len(sizes):
+            with self.loop(first, last, may_be_empty=level == 1) as loop:
+                end = const(sizes[level])
+                further = [*positions, loop.index]
+                self._nested(sizes, const(0), end, inner, further, lanes, before)
+            return
+        if before is not None:
+            before(positions)
+        if level > 1:
+            self.each(sizes[-1], lanes, lambda i, width: inner([*positions, _index(i)], width))
+            return
+        b = self.b
+        whole = first
+        if lanes > 1:
+            length = b.sub(last, first)
+            whole = b.add(first, b.sub(length, b.srem(length, const(lanes))))
+            with self.loop(first, whole, lanes, may_be_empty=True) as loop:
+                inner([loop.index], lanes)
+        with self.loop(whole, last, may_be_empty=True) as loop:
+            inner([loop.index], 1)
+
     def at(self, pointer: Val, *terms: tuple[Val | int, int]) -> Val:
         """``pointer`` moved by the sum of index * stride, in elements."""
         b, fixed, offset = self.b, 0, None
@@ -267,6 +341,43 @@ class Function:
             with self.loop(whole, size) as i:
                 body(i.index, 1)
 
+    def along(
+        self,
+        size: int,
+        lanes: int,
+        starts: Sequence[float],
+        body: Callable[[Val | int, int], Sequence[Val]],
+        folds: Sequence[Fold],
+    ) -> list[Val]:
+        """Fold over a line: ``body(place, width)`` gives one value, or register, for each result.
+
+        A start must leave its fold unchanged.
+        """
+        full = size // lanes * lanes
+        totals: list[Val] = [f32(s) for s in starts]
+        if full:
+            carry = [self.splat(f32(s), lanes) for s in starts]
+            with self.loop(0, full, lanes, carry=carry) as i:
+                terms = body(i.index, lanes)
+                i.next = [fold(a, t) for fold, a, t in zip(folds, i.carried, terms, strict=True)]
+            totals = [self.across(v, fold) for v, fold in zip(i.result, folds, strict=True)]
+        if full < size:
+            with self.loop(full, size, carry=totals) as i:
+                terms = body(i.index, 1)
+                i.next = [fold(a, t) for fold, a, t in zip(folds, i.carried, terms, strict=True)]
+            totals = i.result
+        return totals
+
+    def across(self, value: Val, fold: Fold) -> Val:
+        """One number from the lanes of a vector, halves joined with halves."""
+        b = self.b
+        lanes = value.type.count
+        parts = [b.extract_element(value, ir.Constant(I32, i)) for i in range(lanes)]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [fold(parts[i], parts[i + half]) for i in range(half)]
+        return parts[0]
+
     def load(self, pointer: Val, width: int) -> Val:
         """One element, or a vector of ``width``."""
         if width == 1:
@@ -298,6 +409,10 @@ class Function:
         self.each(
             size, lanes, lambda i, width: self.store(f32(value), self.at(target, (i, 1)), width)
         )
+
+
+def _index(i: Val | int) -> Val:
+    return const(i) if isinstance(i, int) else i
 
 
 def _size_of(element: Any) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.native.emit import Function, Val, const
-from engine.native.writer import GRAIN, SMALL, ArrayType, Use, Writer, element_strides, span
+from engine.native.emit import Function, Val
+from engine.native.writer import SMALL, ArrayType, Use, Writer, element_strides, span
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def elementwise(
                 if last_store[pointer_of[i]] == i:
                     f.store(value, place(i, positions), width)
 
-        walk(f, plan.sizes, thread, count, inner, lanes=lanes, before=before, alone=small)
+        f.walk(plan.sizes, thread, count, inner, lanes=lanes, before=before, alone=small)
 
     key = ("elementwise", key, plan, len(outputs), tuple(pointer_of), small)
     w.kernel(key, arrays, write, uses)
@@ -125,68 +125,3 @@ def _in_vectors(plan: Nest, outputs: Sequence[ArrayType]) -> bool:
     return plan.sizes[-1] >= 4 and all(
         s[-1] == 1 or (s[-1] == 0 and i >= len(outputs)) for i, s in enumerate(plan.strides)
     )
-
-
-def walk(
-    f: Function,
-    sizes: Sequence[int],
-    thread: Val,
-    count: Val,
-    inner: Callable[[list[Val], int], None],
-    *,
-    lanes: int = 1,
-    before: Callable[[list[Val]], None] | None = None,
-    alone: bool = False,
-) -> None:
-    """Nested loops over ``sizes``, the slowest shared among the threads.
-
-    ``inner(positions, width)`` works on ``width`` elements along the last axis, 1 or ``lanes``;
-    ``before(positions)`` runs ahead of each line, with the positions of all other axes.
-    """
-    grain = GRAIN if len(sizes) == 1 else 1
-
-    def nested(first: Val, last: Val) -> None:
-        _nested(f, sizes, first, last, inner, [], lanes, before)
-
-    if alone:
-        with f.b.if_then(f.b.icmp_signed("==", thread, const(0))):
-            nested(const(0), const(sizes[0]))
-        return
-    nested(*f.share(sizes[0], thread, count, grain))
-
-
-def _nested(
-    f: Function,
-    sizes: Sequence[int],
-    first: Val,
-    last: Val,
-    inner: Callable[[list[Val], int], None],
-    positions: list[Val],
-    lanes: int,
-    before: Callable[[list[Val]], None] | None,
-) -> None:
-    level = len(positions) + 1
-    if level < len(sizes):
-        with f.loop(first, last, may_be_empty=level == 1) as loop:
-            end = const(sizes[level])
-            further = [*positions, loop.index]
-            _nested(f, sizes, const(0), end, inner, further, lanes, before)
-        return
-    if before is not None:
-        before(positions)
-    if level > 1:
-        f.each(sizes[-1], lanes, lambda i, width: inner([*positions, _index(i)], width))
-        return
-    b = f.b
-    whole = first
-    if lanes > 1:
-        length = b.sub(last, first)
-        whole = b.add(first, b.sub(length, b.srem(length, const(lanes))))
-        with f.loop(first, whole, lanes, may_be_empty=True) as loop:
-            inner([loop.index], lanes)
-    with f.loop(whole, last, may_be_empty=True) as loop:
-        inner([loop.index], 1)
-
-
-def _index(i: Val | int) -> Val:
-    return const(i) if isinstance(i, int) else i

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from engine.native.emit import F32, Function, Val, const, f32
+from engine.native.emit import F32, GRAIN, Function, Val, const, f32
 from engine.native.loops import elementwise
-from engine.native.writer import GRAIN, Writer, touching, whole
+from engine.native.writer import Writer, touching, whole
 from engine.optim.adagrad import Adagrad
 from engine.optim.adam import Adam, AdamW
 from engine.optim.base import Optimizer

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from engine.native.emit import F32_P, I64, Function, Val, const
+from engine.native.emit import F32_P, GRAIN, I64, Function, Val, const
 from engine.native.jit import Kernel, Processor, processor, symbol
 
 ArrayType = np.ndarray[Any, np.dtype[Any]]
 TABLE = I64.as_pointer()
-GRAIN = 16
-"""Elements that one thread gets at least: a cache line of float32."""
 SMALL = 4096
 """Kernels of fewer elements run on one thread: sharing them costs more than it saves."""
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.native.emit import Function, Val, const, f32
-from engine.native.loops import nest, walk
+from engine.native.emit import Fold, Function, Val, const, f32
+from engine.native.loops import nest
 from engine.native.lowerings import lowering
 from engine.native.lowerings.lines import greater, joined, smaller
-from engine.native.lowerings.rows import Fold
 from engine.native.writer import SMALL, Use, Writer, element_strides
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def reduced(
             value = fold(joined(f, found[0], fold), found[1]) if vectors else found[0]
             f.store(value, target, width)
 
-        walk(f, plan.sizes, thread, count, element, lanes=w.lanes if across else 1, alone=small)
+        f.walk(plan.sizes, thread, count, element, lanes=w.lanes if across else 1, alone=small)
 
     split = "one thread" if small else None
     key = (step.name, "over-axes", plan, inside, across, vectors, small)
@@ -132,7 +131,7 @@ def lower_argmax(w: Writer, steps: Sequence[NamedStep]) -> int:
                 k.next = [b.select(better, value, best), b.select(better, k.index, at)]
             b.store(k.result[1], target)
 
-        walk(f, plan.sizes, thread, count, element, alone=small)
+        f.walk(plan.sizes, thread, count, element, alone=small)
 
     split = "one thread" if small else None
     key = ("argmax", plan, size, stride, small)

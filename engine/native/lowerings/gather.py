@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.native.emit import I64, Function, Val, const, f32
-from engine.native.loops import walk
+from engine.native.emit import GRAIN, I64, Function, Val, const, f32
 from engine.native.lowerings import lowering
 from engine.native.lowerings.rows import packed, row_major
-from engine.native.writer import GRAIN, SMALL, Writer, element_strides, touching
+from engine.native.writer import SMALL, Writer, element_strides, touching
 from engine.ops.gather import check_range
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ def lower_gather(w: Writer, steps: Sequence[NamedStep]) -> int:
             value = f.b.load(f.at(px, *zip(source, xs, strict=True)))
             f.b.store(value, f.at(po, *zip(places, os, strict=True)))
 
-        walk(f, sizes, thread, count, element, alone=out.size < SMALL)
+        f.walk(sizes, thread, count, element, alone=out.size < SMALL)
 
     w.kernel(("gather", sizes, axis, xs, ns, os), [out, x, ids], write, touching([out], [x, ids]))
     return 1
@@ -172,7 +171,7 @@ def lower_gather_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
                 spot = f.at(target, (index_at(f, index, (k.index, ns[axis])), os[axis]))
                 b.store(b.fadd(b.load(spot), b.load(f.at(source, (k.index, gs[axis])))), spot)
 
-        walk(f, lines, thread, count, line, alone=out.size < SMALL)
+        f.walk(lines, thread, count, line, alone=out.size < SMALL)
 
     key = ("gather-gradient", ids.shape, size, axis, gs, ns, os)
     w.kernel(key, [out, g, ids], write, touching([out], [g, ids]))

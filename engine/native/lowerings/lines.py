@@ -13,10 +13,9 @@ import numpy as np
 from llvmlite import ir
 
 from engine.native import mathfn
-from engine.native.emit import I32, Function, Val, const, f32
-from engine.native.loops import nest, walk
+from engine.native.emit import I32, Fold, Function, Val, const, f32
+from engine.native.loops import nest
 from engine.native.lowerings import lowering
-from engine.native.lowerings.rows import Fold, along
 from engine.native.writer import SMALL, Use, Writer, element_strides
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Line:
         """Fold over the line: ``term(k, n)`` gives one value for each result."""
         f = self.f
         if self._lanes > 1:
-            return along(f, self.size, self._lanes, starts, term, folds)
+            return f.along(self.size, self._lanes, starts, term, folds)
         carry: list[Val] = [f32(s) for s in starts]
         if self.width > 1:
             carry = [f.splat(s, self.width) for s in carry]
@@ -142,7 +141,8 @@ def each_line(
             ]
             body(Line(f, size, starts, steps, width, lanes))
 
-        walk(f, plan.sizes, thread, count, line, lanes=w.lanes if across else 1, alone=small)
+        side_by_side = w.lanes if across else 1
+        f.walk(plan.sizes, thread, count, line, lanes=side_by_side, alone=small, lines=lanes > 1)
 
     split = "one thread" if small else None
     uses = [Use(operands[n], n < len(outputs), split) for n in own]

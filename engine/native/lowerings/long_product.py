@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.native.emit import Axis, Function, Val, const
+from engine.native.emit import GRAIN, Axis, Function, Val, const
 from engine.native.products import (
     column_blocks,
     pieces_of,
     product_rows,
     tile_for,
 )
-from engine.native.writer import GRAIN, Use, Writer, element_strides
+from engine.native.writer import Use, Writer, element_strides
 
 PIECE = 256
 """Terms of the sum copied at a time."""

@@ -13,12 +13,11 @@ import numpy as np
 from llvmlite import ir
 
 from engine.native import mathfn
-from engine.native.emit import F32, I32, I64, Function, Val, const, f32
+from engine.native.emit import F32, I32, I64, Fold, Function, Val, const, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
 from engine.native.lowerings.gather import index_at, known
 from engine.native.lowerings.lines import greater, joined
-from engine.native.lowerings.rows import Fold
 from engine.native.products import load_columns, store_columns, tail_mask
 from engine.native.writer import Writer, touching, whole
 from engine.ops.loss import checked_labels

@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from engine.native import mathfn
 from engine.native.emit import F32, I32, Function, Val, const, f32
-from engine.native.loops import nest, walk
+from engine.native.loops import nest
 from engine.native.lowerings import lowering
 from engine.native.lowerings.elementwise import dropout_bits
 from engine.native.writer import SMALL, Use, Writer
@@ -73,7 +73,7 @@ def _by_place(
             value = body(f, number, names, *loaded)
             f.store(value, f.at(po, *zip(positions, plan.strides[0], strict=True)), width)
 
-        walk(f, plan.sizes, thread, count, inner, lanes=lanes, alone=small)
+        f.walk(plan.sizes, thread, count, inner, lanes=lanes, alone=small)
 
     others = [s for s, same in zip(sources, shared, strict=True) if not same]
     uses = [Use(out, True, None), Use(key_array, False, None)]

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.native.emit import Axis, Function, Val, const, f32
+from engine.native.emit import GRAIN, Axis, Function, Val, const, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
 from engine.native.lowerings.gather import index_at, known
 from engine.native.lowerings.matmul import panels
 from engine.native.lowerings.rows import packed, row_major
 from engine.native.products import Tile, product_rows, tile_for
-from engine.native.writer import GRAIN, Writer
+from engine.native.writer import Writer
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep

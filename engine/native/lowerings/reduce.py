@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
-from engine.native.emit import F32, Function, Val, const, f32
+from engine.native.emit import F32, GRAIN, Function, Val, const, f32
 from engine.native.lowerings import lowering
 from engine.native.lowerings.extreme import reduced
-from engine.native.lowerings.rows import across, along
 from engine.native.products import load_columns, store_columns
-from engine.native.writer import GRAIN, SMALL, Use, Writer, element_strides, whole
+from engine.native.writer import SMALL, Use, Writer, element_strides, whole
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -86,7 +85,7 @@ def _sum_lines(w: Writer, x: Any, out: Any, outer: int, size: int) -> int:
             def load(k: Val | int, width: int) -> list[Val]:
                 return [f.load(f.at(line, (k, 1)), width)]
 
-            (total,) = along(f, size, w.lanes, [0.0], load, [f.b.fadd])
+            (total,) = f.along(size, w.lanes, [0.0], load, [f.b.fadd])
             f.b.store(total, f.at(po, (i.index, 1)))
 
     w.kernel(
@@ -157,7 +156,7 @@ def sum_all(w: Writer, x: Any, out: Any, size: int) -> None:
                     for n, a in enumerate(i.carried)
                 ]
             a, c, d, e = i.result
-            found = across(f, b.fadd(b.fadd(a, c), b.fadd(d, e)), b.fadd)
+            found = f.across(b.fadd(b.fadd(a, c), b.fadd(d, e)), b.fadd)
             return b.fadd(total, b.fpext(found, double))
 
         def run(first: Val, last: Val) -> None:

@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
 from engine.native import mathfn
-from engine.native.emit import I32, Function, Val, const, f32
+from engine.native.emit import Fold, Function, Val, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
-from engine.native.writer import SMALL, Use, Writer, whole
+from engine.native.writer import SMALL, Use, Writer
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
-
-Fold = Callable[[Val, Val], Val]
-"""Joins two values, or two registers of them."""
 
 
 def packed(*arrays: Any) -> bool:
@@ -33,42 +29,6 @@ def row_major(w: Writer, array: Any) -> Any:
     copy = w.scratch(array.size).reshape(array.shape)
     elementwise(w, ("copy",), array.shape, [copy], [array], lambda f, value: [value])
     return copy
-
-
-def across(f: Function, value: Val, fold: Fold) -> Val:
-    """One number from the lanes of a vector, halves joined with halves."""
-    b = f.b
-    lanes = value.type.count
-    parts = [b.extract_element(value, ir.Constant(I32, i)) for i in range(lanes)]
-    while len(parts) > 1:
-        half = len(parts) // 2
-        parts = [fold(parts[i], parts[i + half]) for i in range(half)]
-    return parts[0]
-
-
-def along(
-    f: Function,
-    size: int,
-    lanes: int,
-    starts: Sequence[float],
-    body: Callable[[Val | int, int], Sequence[Val]],
-    folds: Sequence[Fold],
-) -> list[Val]:
-    """Fold over a row: ``body(place, width)`` gives one value, or register, for each result."""
-    full = size // lanes * lanes
-    totals: list[Val] = [f32(s) for s in starts]
-    if full:
-        carry = [f.splat(f32(s), lanes) for s in starts]
-        with f.loop(0, full, lanes, carry=carry) as i:
-            terms = body(i.index, lanes)
-            i.next = [fold(a, t) for fold, a, t in zip(folds, i.carried, terms, strict=True)]
-        totals = [across(f, v, fold) for v, fold in zip(i.result, folds, strict=True)]
-    if full < size:
-        with f.loop(full, size, carry=totals) as i:
-            terms = body(i.index, 1)
-            i.next = [fold(a, t) for fold, a, t in zip(folds, i.carried, terms, strict=True)]
-        totals = i.result
-    return totals
 
 
 def each_row(
@@ -90,15 +50,10 @@ def each_row(
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
         by_number = dict(zip(own, pointers, strict=True))
 
-        def run(first: Val, last: Val) -> None:
-            with f.loop(first, last, may_be_empty=True) as r:
-                body(f, r.index, *(by_number[n] for n in pointer_of))
+        def row(positions: list[Val], _width: int) -> None:
+            body(f, positions[0], *(by_number[n] for n in pointer_of))
 
-        if alone:
-            with whole(thread, f):
-                run(const(0), const(rows))
-        else:
-            run(*f.share(rows, thread, count))
+        f.walk([rows], thread, count, row, alone=alone, lines=True)
 
     split = "one thread" if alone else ("rows", rows)
     uses = [Use(arrays[n], n < outputs, split) for n in own]
@@ -132,14 +87,14 @@ def lower_softmax(w: Writer, steps: Sequence[NamedStep]) -> int:
         def load(i: Val | int, width: int) -> list[Val]:
             return [f.load(f.at(source, (i, 1)), width)]
 
-        (peak,) = along(f, size, w.lanes, [float("-inf")], load, [_larger(f)])
+        (peak,) = f.along(size, w.lanes, [float("-inf")], load, [_larger(f)])
 
         def power(i: Val | int, width: int) -> list[Val]:
             e = mathfn.exp(f, b.fsub(load(i, width)[0], peak))
             f.store(e, f.at(target, (i, 1)), width)
             return [e]
 
-        (total,) = along(f, size, w.lanes, [0.0], power, [b.fadd])
+        (total,) = f.along(size, w.lanes, [0.0], power, [b.fadd])
         scale = b.fdiv(f32(1.0), total)
 
         def divide(i: Val | int, width: int) -> None:
@@ -170,7 +125,7 @@ def lower_softmax_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         def term(i: Val | int, width: int) -> list[Val]:
             return [b.fmul(load(pg, i, width), load(py, i, width))]
 
-        (total,) = along(f, size, w.lanes, [0.0], term, [b.fadd])
+        (total,) = f.along(size, w.lanes, [0.0], term, [b.fadd])
 
         def back(i: Val | int, width: int) -> None:
             value = b.fmul(b.fsub(load(pg, i, width), total), load(py, i, width))
@@ -198,14 +153,14 @@ def lower_standardize(w: Writer, steps: Sequence[NamedStep]) -> int:
         def load(i: Val | int, width: int) -> Val:
             return f.load(f.at(px, (row, size), (i, 1)), width)
 
-        (total,) = along(f, size, w.lanes, [0.0], lambda i, n: [load(i, n)], [b.fadd])
+        (total,) = f.along(size, w.lanes, [0.0], lambda i, n: [load(i, n)], [b.fadd])
         mean = b.fmul(total, share)
 
         def square(i: Val | int, width: int) -> list[Val]:
             d = b.fsub(load(i, width), mean)
             return [b.fmul(d, d)]
 
-        (spread,) = along(f, size, w.lanes, [0.0], square, [b.fadd])
+        (spread,) = f.along(size, w.lanes, [0.0], square, [b.fadd])
         root = f.intrinsic("sqrt", b.fadd(b.fmul(spread, share), f32(epsilon)))
         scale = b.fdiv(f32(1.0), root)
         b.store(scale, f.at(pi, (row, 1)))
@@ -241,7 +196,7 @@ def lower_standardize_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
             d = load(pg, i, width)
             return [d, b.fmul(d, load(py, i, width))]
 
-        sums = along(f, size, w.lanes, [0.0, 0.0], terms, [b.fadd, b.fadd])
+        sums = f.along(size, w.lanes, [0.0, 0.0], terms, [b.fadd, b.fadd])
         mean, slope = (b.fmul(s, share) for s in sums)
         scale = b.load(f.at(pi, (row, 1)))
 

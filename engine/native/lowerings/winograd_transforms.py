@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.native.emit import Function, Val, const, f32, zeros
+from engine.native.emit import GRAIN, Function, Val, const, f32, zeros
 from engine.native.lowerings.images import Frame, Geometry
 from engine.native.products import rectified, transpose_into
-from engine.native.writer import GRAIN, Use, Writer
+from engine.native.writer import Use, Writer
 
 POINTS = 16
 """Products a tile: 4 x 4."""
