@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array, array_module, placed, to_numpy
+from engine.backend import Array, array_module, device_of, placed, to_numpy
 from engine.errors import DTypeError, EngineError, ShapeError
 from engine.function import (
     Call,
@@ -221,7 +221,16 @@ class Tensor(Value):
 
     def item(self) -> float:
         """The only element as a Python number."""
-        return self.data.item()  # type: ignore[no-any-return]
+        return self._only("item")  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers; one number for a scalar."""
+        return self.numpy().tolist()
+
+    @property
+    def device(self) -> str:
+        """Where the array is: "cpu" or "gpu"."""
+        return device_of(self.data)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -236,6 +245,12 @@ class Tensor(Value):
 
     def __float__(self) -> float:
         return float(self._only("float"))
+
+    def __int__(self) -> int:
+        return int(self._only("int"))
+
+    def __format__(self, spec: str) -> str:
+        return format(self._only("format"), spec) if spec else str(self)
 
     def _only(self, what: str) -> Any:
         if self.size != 1:

@@ -220,14 +220,74 @@ class Value:
     def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
         return self._call("mean", self, axis=axis, keepdims=keepdims)
 
-    def reshape(self, *shape: Any) -> Any:
-        if len(shape) == 1 and isinstance(shape[0], tuple):
-            shape = shape[0]
-        return self._call("reshape", self, shape=shape)
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._call("max", self, axis=axis, keepdims=keepdims)
 
-    def transpose(self, *axes: int) -> Any:
-        return self._call("transpose", self, axes=axes or None)
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._call("min", self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, keepdims: bool = False, correction: int = 0) -> Any:
+        return self._call("var", self, axis=axis, keepdims=keepdims, correction=correction)
+
+    def std(self, axis: Any = None, keepdims: bool = False, correction: int = 0) -> Any:
+        return self._call("std", self, axis=axis, keepdims=keepdims, correction=correction)
+
+    def argmax(self, axis: int = -1) -> Any:
+        return self._call("argmax", self, axis=axis)
+
+    def argmin(self, axis: int = -1) -> Any:
+        return self._call("argmin", self, axis=axis)
+
+    def exp(self) -> Any:
+        return self._call("exp", self)
+
+    def log(self) -> Any:
+        return self._call("log", self)
+
+    def sqrt(self) -> Any:
+        return self._call("sqrt", self)
+
+    def abs(self) -> Any:
+        return self._call("abs", self)
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Any:
+        return self._call("clip", self, low=low, high=high)
+
+    def cast(self, dtype: str) -> Any:
+        return self._call("cast", self, dtype)
+
+    def reshape(self, *shape: Any) -> Any:
+        return self._call("reshape", self, shape=_unpacked(shape))
+
+    def flatten(self, start_axis: int = 1) -> Any:
+        return self._call("flatten", self, start_axis)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        return self._call("squeeze", self, axis)
+
+    def unsqueeze(self, axis: Any) -> Any:
+        return self._call("unsqueeze", self, axis)
+
+    def swapaxes(self, a: int, b: int) -> Any:
+        return self._call("swapaxes", self, a, b)
+
+    def transpose(self, *axes: Any) -> Any:
+        return self._call("transpose", self, axes=_unpacked(axes) or None)
 
     @property
     def T(self) -> Any:
         return self._call("transpose", self)
+
+    if not TYPE_CHECKING:  # which would take any name for one that exists
+
+        def __getattr__(self, name: str) -> Any:
+            from engine.other_names import explained
+
+            raise AttributeError(explained("Tensor", name), name=name, obj=self)
+
+
+def _unpacked(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numbers given one by one, or as one sequence."""
+    if len(given) == 1 and isinstance(given[0], list | tuple):
+        return tuple(given[0])
+    return given

@@ -6,6 +6,8 @@
 101770
 """
 
+from typing import TYPE_CHECKING, Any
+
 from engine.nn.containers import ModuleDict, ModuleList, Sequential
 from engine.nn.layers import (
     BatchNorm,
@@ -120,3 +122,10 @@ __all__ = [
     "new_buffer",
     "new_parameter",
 ]
+
+if not TYPE_CHECKING:  # which would take any name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        from engine.other_names import explained
+
+        raise AttributeError(explained(__name__, name), name=name)

@@ -1,5 +1,7 @@
 """All operations, by name. The same functions work on tensors and inside a plan."""
 
+from typing import TYPE_CHECKING, Any
+
 from engine.ops.arithmetic import add, divide, maximum, minimum, multiply, power, subtract
 from engine.ops.attention import (
     multi_head_attention,
@@ -82,6 +84,7 @@ from engine.ops.shape import (
     split,
     squeeze,
     stack,
+    swapaxes,
     tile,
     transpose,
     unsqueeze,
@@ -90,6 +93,7 @@ from engine.ops.shape import slice_ as slice
 from engine.ops.sigmoid import gelu, sigmoid, silu, softplus, tanh
 from engine.ops.softmax import log_softmax, logsumexp, softmax
 from engine.ops.standardize import group_norm, instance_norm, l2_normalize, layer_norm, rms_norm
+from engine.ops.std import std
 from engine.ops.stop import stop_gradient
 from engine.ops.unary import absolute as abs
 from engine.ops.unary import clip, cos, exp, log, negative, sign, sin, sqrt, square
@@ -210,9 +214,11 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "std",
     "stop_gradient",
     "subtract",
     "sum",
+    "swapaxes",
     "tanh",
     "tile",
     "transpose",
@@ -223,3 +229,10 @@ __all__ = [
     "weighted_cross_entropy",
     "where",
 ]
+
+if not TYPE_CHECKING:  # which would take any name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        from engine.other_names import explained
+
+        raise AttributeError(explained(__name__, name), name=name)

@@ -258,10 +258,23 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     """Axes in another order; reversed by default."""
     order = tuple(range(x.ndim))[::-1] if axes is None else tuple(axes)
     if len(order) != x.ndim:
-        raise ShapeError(f"transpose found axes {order} for shape {x.shape}; expected one each.")
+        hint = " To exchange two of them use swapaxes." if len(order) == 2 else ""
+        raise ShapeError(
+            f"transpose found axes {order} for shape {x.shape}; expected each of its {x.ndim} axes "
+            f"once.{hint}"
+        )
     normalise_axes("transpose", order, x.ndim)
     order = tuple(a % x.ndim for a in order)
     return x if order == tuple(range(x.ndim)) else apply("transpose", x, axes=order)
+
+
+@function("swapaxes")
+def swapaxes(x: Any, a: int, b: int) -> Any:
+    """``x`` with two axes in each other's place."""
+    (first,), (second,) = (normalise_axes("swapaxes", axis, x.ndim) for axis in (a, b))
+    order = list(range(x.ndim))
+    order[first], order[second] = second, first
+    return transpose(x, order)
 
 
 @function("squeeze")

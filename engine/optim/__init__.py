@@ -1,5 +1,7 @@
 """Optimisers, whose formulas are PyTorch's, learning-rate schedules, and limits on gradients."""
 
+from typing import TYPE_CHECKING, Any
+
 from engine.optim import schedules
 from engine.optim.adagrad import Adagrad
 from engine.optim.adam import Adam, AdamW
@@ -19,3 +21,10 @@ __all__ = [
     "clip_value",
     "schedules",
 ]
+
+if not TYPE_CHECKING:  # which would take any name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        from engine.other_names import explained
+
+        raise AttributeError(explained(__name__, name), name=name)

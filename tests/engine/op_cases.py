@@ -103,7 +103,10 @@ CASES = [
     Case("cast", normal((3, 4)), {"dtype": "int64"}, differentiable=False),
     Case("argmax", normal((3, 4)), {"axis": 1}, differentiable=False),
     Case("argmin", normal((3, 4)), {"axis": 1}, differentiable=False),
-    *(Case(op, normal((3, 4, 2)), {"axis": (1, 2)}) for op in ("sum", "mean", "var", "logsumexp")),
+    *(
+        Case(op, normal((3, 4, 2)), {"axis": (1, 2)})
+        for op in ("sum", "mean", "var", "std", "logsumexp")
+    ),
     *(Case(op, apart((3, 4, 2)), {"axis": (1, 2)}) for op in ("max", "min")),
     *(Case(op, normal((3, 4, 2)), {"axis": 1}) for op in ("softmax", "log_softmax")),
     Case("prod", normal((3, 4, 2)), {"axis": 1}),
@@ -114,6 +117,7 @@ CASES = [
     Case("reshape", normal((3, 4)), {"shape": (-1, 2)}),
     Case("flatten", MAPS),
     Case("transpose", normal((3, 4, 2)), {"axes": (0, 2, 1)}),
+    Case("swapaxes", lambda rng: [rng.normal(size=(3, 4, 2)), 1, 2]),
     Case("squeeze", normal((3, 1, 2)), {"axis": 1}),
     Case("unsqueeze", normal((3, 2)), {"axis": 1}),
     Case("slice", normal((3, 6)), {"key": (slice(None), slice(1, 6, 2))}),

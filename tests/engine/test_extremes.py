@@ -72,6 +72,7 @@ def test_a_query_whose_keys_are_all_masked_gets_zeros(rng, is_causal):
         (ops.rms_norm, 0.0),
         (ops.layer_norm, 0.0),
         (lambda x: ops.var(x, 1), 0.0),
+        (lambda x: ops.std(x, 1), 0.0),
         (lambda x: ops.instance_norm(x.reshape(1, 2, 3)), 0.0),
         (lambda x: ops.prod(x, 1), 0.0),
         (ops.abs, 0.0),

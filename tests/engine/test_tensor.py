@@ -258,3 +258,35 @@ def test_a_single_element_is_a_number_and_a_truth():
         bool(engine.tensor(np.zeros(2, np.float32)))
     with pytest.raises(engine.ShapeError, match="len found a scalar"):
         list(engine.tensor(np.float32(1.0)))
+
+
+def test_methods_are_the_operations_of_their_names(rng):
+    x = engine.tensor(rng.uniform(0.5, 2.0, size=(2, 3, 4)).astype(np.float32))
+    for name, args in {
+        "max": (1,), "min": (1, True), "var": ((0, 1),), "std": (2, False, 1), "argmax": (1,),
+        "argmin": (), "exp": (), "log": (), "sqrt": (), "abs": (), "clip": (0.7, 1.5),
+        "cast": ("float64",), "flatten": (), "squeeze": (), "unsqueeze": (1,), "swapaxes": (0, 2),
+        "sum": (1,), "mean": (1,),
+    }.items():  # fmt: skip
+        np.testing.assert_array_equal(
+            getattr(x, name)(*args).numpy(), getattr(ops, name)(x, *args).numpy(), err_msg=name
+        )
+    assert x.max().item() == x.data.max()
+    assert x.std().item() == pytest.approx(float(x.data.std()), rel=1e-6)
+    assert x.reshape([4, 6]).shape == x.reshape((4, 6)).shape == x.reshape(4, -1).shape == (4, 6)
+    assert x.transpose([2, 0, 1]).shape == x.transpose(2, 0, 1).shape == (4, 2, 3)
+    assert x.T.shape == x.transpose().shape == (4, 3, 2)
+    with pytest.raises(ShapeError, match=r"each of its 3 axes once. To exchange two .* swapaxes"):
+        x.transpose(1, 2)
+
+
+def test_a_single_number_is_python_s_where_it_is_wanted():
+    one = engine.tensor([2.75])
+    assert (int(one), float(one), bool(one), one.item()) == (2, 2.75, True, 2.75)
+    assert f"{one:.1f}" == "2.8"
+    assert f"{one}" == "tensor([2.75])"
+    assert engine.tensor([[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]]
+    assert one.device == "cpu"
+    for call in (int, float, bool, lambda v: v.item(), lambda v: f"{v:.1f}"):
+        with pytest.raises(ShapeError, match=r"found shape \(2,\); expected a single element"):
+            call(engine.tensor([1.0, 2.0]))

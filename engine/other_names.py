@@ -1,0 +1,127 @@
+"""What PyTorch's names are called here, for the errors about names that do not exist."""
+
+from __future__ import annotations
+
+from engine.value import Value
+
+_LOSSES = {
+    "l1": "mae",
+    "mse": "mse",
+    "smooth_l1": "huber",
+    "huber": "huber",
+    "cross_entropy": "cross_entropy, of logits",
+    "nll": "cross_entropy, of logits",
+    "binary_cross_entropy_with_logits": "binary_cross_entropy",
+    "kl_div": "kl_divergence",
+    "triplet_margin": "triplet",
+    "cosine_embedding": "cosine_distance",
+}
+_ELSEWHERE = "; compute it with NumPy, or give the tensor a new array: x.data[...] = values"
+_OPS = {
+    "addmm": "a @ b + c",
+    "avg_pool1d": "average_pool1d",
+    "avg_pool2d": "average_pool2d",
+    "avg_pool3d": "average_pool3d",
+    "adaptive_avg_pool2d": "adaptive_average_pool2d",
+    "bmm": "matmul",
+    "cat": "concatenate",
+    "chunk": "split",
+    "clamp": "clip",
+    "detach": "stop_gradient",
+    "div": "divide",
+    "dropout2d": "spatial_dropout",
+    "expand": "broadcast_to",
+    "index_select": "embedding, or gather",
+    "interpolate": "resize",
+    "linear": "matmul(x, weight, transpose_b=True) + bias",
+    "masked_fill": "where(mask, value, x)",
+    "mm": "matmul",
+    "mul": "multiply",
+    "multinomial": "argmax(logits + Gumbel noise), or NumPy's Generator.choice",
+    "neg": "negative",
+    "normalize": "l2_normalize",
+    "permute": "transpose",
+    "pow": "power",
+    "repeat": "tile",
+    "sub": "subtract",
+    "view": "reshape",
+    **{f"{name}_loss": text for name, text in _LOSSES.items()},
+}
+NAMES: dict[str, dict[str, str]] = {
+    "Tensor": {
+        "bool": 'cast("bool")',
+        "clone": "engine.tensor(x)",
+        "contiguous": "x itself; the engine sees to it",
+        "copy": "engine.tensor(x)",
+        "cpu": 'to("cpu")',
+        "cuda": 'to("gpu")',
+        "dim": "ndim",
+        "double": 'cast("float64")',
+        "float": 'cast("float32")',
+        "int": 'cast("int32")',
+        "is_leaf": "producer is None",
+        "long": 'cast("int64")',
+        "mm": "@",
+        "numel": "size",
+        "requires_grad_": "x.requires_grad = True",
+        "t": "T",
+        "type": "cast",
+        **{name: text for name, text in _OPS.items() if name != "detach"},
+    },
+    "engine": {
+        "bool": '"bool"',
+        "cuda": 'the method to("gpu") of tensors and modules',
+        "device": 'the names "cpu" and "gpu"',
+        "empty": "engine.zeros",
+        "float": '"float32"',
+        "float32": '"float32"',
+        "float64": '"float64"',
+        "from_numpy": "engine.tensor",
+        "int64": '"int64"',
+        "load": "engine.checkpoint.load",
+        "long": '"int64"',
+        "rand": "engine.random_uniform",
+        "randint": "engine.random_integers",
+        "randn": "engine.random_normal",
+        "save": "engine.checkpoint.save",
+        "utils": "engine.data",
+    },
+    "engine.ops": _OPS,
+    "engine.losses": {name: text for name, text in _LOSSES.items() if name != text.split(",")[0]},
+    "engine.nn": {
+        **{f"BatchNorm{n}d": "BatchNorm, for any number of axes" for n in (1, 2, 3)},
+        **{f"InstanceNorm{n}d": "InstanceNorm, for any number of axes" for n in (1, 2, 3)},
+        **{f"Dropout{n}d": "SpatialDropout" for n in (1, 2, 3)},
+        "BCELoss": "engine.losses.binary_cross_entropy, of logits",
+        "BCEWithLogitsLoss": "engine.losses.binary_cross_entropy",
+        "Buffer": "a tensor, or nn.new_buffer",
+        "CosineEmbeddingLoss": "engine.losses.cosine_distance",
+        "CrossEntropyLoss": "engine.losses.cross_entropy",
+        "HuberLoss": "engine.losses.huber",
+        "KLDivLoss": "engine.losses.kl_divergence",
+        "L1Loss": "engine.losses.mae",
+        "MSELoss": "engine.losses.mse",
+        "NLLLoss": "engine.losses.cross_entropy, of logits",
+        "Parameter": "engine.tensor(..., requires_grad=True), or nn.new_parameter",
+        "ParameterList": "an attribute for each parameter",
+        "SmoothL1Loss": "engine.losses.huber",
+        "TripletMarginLoss": "engine.losses.triplet",
+        "functional": "engine.ops",
+        "init": "engine.init",
+        "utils": "engine.optim.clip_norm and clip_value",
+    },
+    "engine.optim": {"lr_scheduler": "schedules"},
+}
+
+
+def explained(where: str, name: str) -> str:
+    """The words of an AttributeError about ``name``, with what it is called here if it is known."""
+    text = f"{where} has no '{name}'"
+    known = NAMES[where].get(name)
+    if known is not None:
+        return f"{text}; use {known}."
+    if name in Value.functions and where in ("Tensor", "engine"):
+        return f"{text}; use engine.ops.{name}."
+    if where == "Tensor" and name.endswith("_") and not name.startswith("_"):
+        return f"{text}: tensors are not changed in place{_ELSEWHERE}."
+    return f"{text}."
