@@ -92,7 +92,7 @@ def test_movement_in_a_plan_equals_torch(rng, agree_with_torch, name, attrs, ref
         (lambda x: ops.reshape(x, (5, 5)), "24 elements"),
         (lambda x: ops.reshape(x, (-1, 5)), "not a multiple of 5"),
         (lambda x: ops.reshape(x, (-1, -1)), "at most one -1"),
-        (lambda x: ops.transpose(x, (0, 1)), "one each"),
+        (lambda x: ops.transpose(x, (0, 1)), "each of its"),
         (lambda x: ops.concatenate(x, ops.reshape(x, (2, 4, 3)), axis=1), "other axes to agree"),
         (lambda x: ops.split(x, 2, axis=1), "equal parts"),
         (lambda x: ops.squeeze(x, 1), "expected 1"),
