@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
         self.theme = theme or Theme()
         self.questions = questions or Questions(self, self.theme)
         self.bridge = bridge or TrainingBridge(self)
-        self.autosave = Autosave(self)
+        self.autosave = Autosave(lambda: self.files.stamp, self)
         self._qt_texts = style.QtTexts()
         self.dialogs = WindowDialogs(self)
 
@@ -200,12 +200,15 @@ class MainWindow(QMainWindow):
 
     def recover(self, recovered: Recovered) -> None:
         """Open work that a crash left behind."""
-        self.files.take_recovered(recovered.document, recovered.path, example=recovered.example)
+        self.files.take_recovered(
+            recovered.document, recovered.path, recovered.stamp, example=recovered.example
+        )
         if self.autosave.file is not None:  # else the old copy is the only one
             recovered.forget()
         self.notices.show_notice(
             "ok", tr("Your unsaved work is back. Save it to keep it."), key="recovered"
         )
+        self._look_at_disk()  # others may have written the file since the crash
 
     def _show_project(self, project: Project) -> None:
         self._build_views(project)
@@ -496,7 +499,21 @@ class MainWindow(QMainWindow):
             self._look_at_disk()
 
     def _look_at_disk(self) -> None:
-        if self.has_project() and self.files.changed_on_disk():
+        if not self.has_project():
+            return
+        if self.files.gone() and self.project.history.clean:
+            self.project.mark_unsaved()
+            self.autosave.write()
+            self.notices.show_notice(
+                "warning",
+                tr(
+                    "'{name}' was moved or deleted. What is open here is in no file.",
+                    name=self.project.path.name,
+                ),
+                [(tr("Save it again"), self.files.save)],
+                key="disk",
+            )
+        elif self.files.changed_on_disk():
             self.notices.show_notice(
                 "warning",
                 tr("'{name}' was changed by another program.", name=self.project.path.name),

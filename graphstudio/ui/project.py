@@ -108,6 +108,11 @@ class Project(QObject):
         self.clean_changed.emit(True)
         self.path_changed.emit()
 
+    def mark_unsaved(self) -> None:
+        """Note that no file holds the document as it is."""
+        self.history.mark_unclean()
+        self.clean_changed.emit(False)
+
     def _on_change(self, changes: ChangeSet) -> None:
         self._pending = self._pending | changes
         self._timer.start()

@@ -108,8 +108,12 @@ class ProjectFiles(QObject):
 
     def save(self) -> bool:
         project = self.project
-        if project.path is None or not projects.may_be_replaced(project.path):
+        if project.path is None:
             return self.save_as()
+        if not projects.may_be_replaced(project.path):
+            return self.save_as(
+                tr("'{name}' may only be read: save it elsewhere", name=project.path.name)
+            )
         if self.changed_on_disk():
             match self._questions.overwrite_changed(project.path.name):
                 case "cancel":
@@ -121,27 +125,44 @@ class ProjectFiles(QObject):
     def suggested(self, suffix: str) -> Path:
         """A name for another file of this project."""
         stem = self.project.path.stem if self.project.path else _slug(self.name)
-        return Path(self._folder()) / f"{stem}{suffix}"
+        return Path(self._folder(to_write=True)) / f"{stem}{suffix}"
 
-    def save_as(self) -> bool:
+    def save_as(self, title: str = "") -> bool:
+        """Ask for a file and write it; ``title`` says why, if nobody asked for another file."""
         suggested = self.project.path
         if suggested is None or not projects.may_be_replaced(suggested):
             suggested = self.suggested(SUFFIX)
-        path = self._questions.save_path(suggested)
+        path = self._questions.save_path(suggested, title)
         return path is not None and self._write(path)
 
     def may_close(self) -> bool:
-        """True once nothing is lost by letting go of the open project."""
-        if not self._may_leave():
-            return False
-        if self.project.history.clean:
+        """True once nothing is lost by letting go of the open project.
+
+        What can be taken back is asked first: a run that is ended is gone, whatever is answered
+        to the next question.
+        """
+        return self._may_forget() and self._may_leave()
+
+    def _may_forget(self) -> bool:
+        gone = self.gone()
+        if self.project.history.clean and not gone:
             return True
-        match self._questions.unsaved(self.name):
+        match self._questions.unsaved(self.name, gone=gone):
             case "save":
                 return self.save()
             case "discard":
                 return True
         return False
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """Of the file as it was read or written here last; None if it never was."""
+        return self._stamp
+
+    def gone(self) -> bool:
+        """True if the file that was read or written here is not there any more."""
+        path = self.project.path
+        return path is not None and self._stamp is not None and Stamp.of(path) is None
 
     def changed_on_disk(self) -> bool:
         """True if the file is there and is not the one that was read or written here."""
@@ -187,9 +208,14 @@ class ProjectFiles(QObject):
             self.noted.emit("warning", sentence(warning))
         return True
 
-    def take_recovered(self, document: Document, path: Path | None, *, example: str = "") -> None:
-        """Open recovered work: changed since its file, so that it asks to be saved."""
-        stamp = Stamp.of(path) if path else None
+    def take_recovered(
+        self, document: Document, path: Path | None, stamp: Stamp | None, *, example: str = ""
+    ) -> None:
+        """Open recovered work: changed since its file, so that it asks to be saved.
+
+        ``stamp`` is the file's as the work began: one that others have changed since is a change
+        on disk like any other.
+        """
         self._take(document, path, stamp, example=example, unsaved=True)
 
     def _take(
@@ -226,12 +252,14 @@ class ProjectFiles(QObject):
         self._settings.remember_project(path)
         self._settings.save()
 
-    def _folder(self) -> str:
+    def _folder(self, *, to_write: bool = False) -> str:
         path = self.project.path
         if path is not None and projects.may_be_replaced(path):
             return str(path.parent)
         last = self._settings.last_folder
         usable = last and Path(last).is_dir() and not is_installed(Path(last))
+        if usable and to_write:
+            usable = projects.may_be_replaced(Path(last))
         return last if usable else str(Path.home())
 
     def _tell(self, title: str, problems: list[Message]) -> None:

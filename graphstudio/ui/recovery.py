@@ -20,6 +20,7 @@ from graphstudio.document import format as file_format
 from graphstudio.document.format import FormatError
 from graphstudio.document.model import Document
 from graphstudio.ui.project import Project
+from graphstudio.ui.project_files import Stamp
 from graphstudio.ui.settings import state_dir, write_atomic
 
 log = logging.getLogger(__name__)
@@ -35,13 +36,22 @@ def recovery_dir() -> Path:
 
 
 class Autosave(QObject):
-    """Keeps a copy of the document while it differs from its file."""
+    """Keeps a copy of the document while it differs from its file.
+
+    Parameters
+    ----------
+    stamp : callable
+        The stamp of the file that the document was read from or written to last.
+    """
 
     failed = Signal(str)
     """The copy cannot be written; said once, with the reason."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(
+        self, stamp: Callable[[], Stamp | None] = lambda: None, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
+        self._stamp = stamp
         self._project: Project | None = None
         self._file: Path | None = None
         self._lock: QLockFile | None = None
@@ -73,9 +83,11 @@ class Autosave(QObject):
         project = self._project
         if project is None or project.history.clean:
             return
+        stamp = self._stamp()
         record = {
             "version": VERSION,
             "path": str(project.path) if project.path else None,
+            "stamp": [stamp.mtime_ns, stamp.size] if stamp else None,
             "example": project.example,
             "time": time.time(),
             "document": file_format.dumps(project.document),
@@ -130,6 +142,8 @@ class Recovered:
     document: Document
     example: str = ""
     """Name of the example that it began as."""
+    stamp: Stamp | None = None
+    """Of the project's file as the work began; None if that is not known."""
 
     @property
     def name(self) -> str:
@@ -177,7 +191,8 @@ def _read(file: Path) -> Recovered:
     document = file_format.loads(record["document"]).document
     path = Path(record["path"]) if record["path"] else None
     example = str(record.get("example", ""))
-    return Recovered(file, path, float(record["time"]), document, example)
+    stamp = Stamp(*map(int, record["stamp"])) if record.get("stamp") else None
+    return Recovered(file, path, float(record["time"]), document, example, stamp)
 
 
 def _set_aside(file: Path, tell: Callable[[Path], object]) -> None:

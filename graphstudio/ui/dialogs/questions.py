@@ -36,13 +36,15 @@ class Questions:
     def __init__(self, parent: QWidget, theme: Theme) -> None:
         self._parent, self._theme = parent, theme
 
-    def unsaved(self, name: str) -> Literal["save", "discard", "cancel"]:
-        """Whether the changes of a project are to be kept before it is closed."""
-        box = self._box(
-            "unsavedQuestion",
-            tr("Save the changes of '{name}'?", name=name),
-            tr("What has changed since the last save is lost otherwise."),
-        )
+    def unsaved(self, name: str, *, gone: bool = False) -> Literal["save", "discard", "cancel"]:
+        """Whether a project that no file holds is to be kept before it is closed."""
+        if gone:
+            title = tr("Save '{name}' again?", name=name)
+            text = tr("Its file is not there any more. All of the project is lost otherwise.")
+        else:
+            title = tr("Save the changes of '{name}'?", name=name)
+            text = tr("What has changed since the last save is lost otherwise.")
+        box = self._box("unsavedQuestion", title, text)
         save = _button(box, "save", tr("Save"), ROLE.AcceptRole)
         discard = _button(box, "discard", tr("Don't save"), ROLE.DestructiveRole)
         _button(box, "cancel", tr("Cancel"), ROLE.RejectRole)
@@ -91,9 +93,9 @@ class Questions:
         )
         return Path(name) if name else None
 
-    def save_path(self, suggested: Path) -> Path | None:
+    def save_path(self, suggested: Path, title: str = "") -> Path | None:
         """Where to save a project. A file that is there already is replaced only if so wished."""
-        return self._new_file(tr("Save project"), suggested, {SUFFIX: _filter()})
+        return self._new_file(title or tr("Save project"), suggested, {SUFFIX: _filter()})
 
     def picture_path(self, suggested: Path) -> Path | None:
         """Where to draw the graph to, as ``.svg`` or ``.png``."""

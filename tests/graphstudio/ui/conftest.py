@@ -103,11 +103,12 @@ class Answers:
         self.to_open = None
         self.to_save = None
         self.suggested = None
+        self.why = ""
         self.asked: list[str] = []
         self.told: list[tuple[str, list[str]]] = []
 
-    def unsaved(self, name):
-        self.asked.append(f"unsaved {name}")
+    def unsaved(self, name, *, gone=False):
+        self.asked.append(f"{'gone' if gone else 'unsaved'} {name}")
         return self.on_unsaved
 
     def overwrite_changed(self, name):
@@ -126,9 +127,9 @@ class Answers:
         self.asked.append("open")
         return self.to_open
 
-    def save_path(self, suggested):
+    def save_path(self, suggested, title=""):
         self.asked.append(f"save {suggested.name}")
-        self.suggested = suggested
+        self.suggested, self.why = suggested, title
         return self.to_save
 
     def picture_path(self, suggested):

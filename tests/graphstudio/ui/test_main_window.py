@@ -390,6 +390,23 @@ def test_a_file_changed_outside_is_noticed(digits, answers, tmp_path):
     assert not digits.files.changed_on_disk()
 
 
+def test_a_file_that_goes_is_noticed_and_can_be_written_again(digits, answers, tmp_path):
+    path = answers.to_save = tmp_path / "x.gsproj"
+    trigger(digits, "file.save_as")
+    before = path.read_bytes()
+    path.unlink()
+    digits._look_at_disk()
+    digits._look_at_disk()
+    (notice,) = digits.notices.shown
+    assert "moved or deleted" in notice.text
+    assert digits.isWindowModified()
+    assert digits.autosave.file is not None, "a crash now would lose the only copy"
+    notice.buttons[0].click()
+    assert path.read_bytes() == before
+    assert not digits.isWindowModified()
+    assert digits.autosave.file is None
+
+
 def test_closing_asks_and_can_be_refused(digits, answers):
     digits.palette_panel.node_activated.emit("layer.dense")
     answers.on_unsaved = "cancel"

@@ -115,6 +115,43 @@ def test_save_as_instead_keeps_both_versions(files, answers, saved, tmp_path):
     assert not file_format.load(saved).document.main.nodes
 
 
+def test_a_project_whose_file_has_gone_is_not_let_go_silently(files, answers, saved):
+    files.open(saved)
+    assert not files.gone()
+    saved.unlink()
+    assert files.gone()
+    answers.on_unsaved = "cancel"
+    assert not files.may_close()
+    assert answers.asked == ["gone saved"]
+    answers.on_unsaved = "save"
+    assert files.may_close()
+    assert file_format.load(saved).document == files.project.document
+    assert not files.gone()
+
+
+def test_a_file_in_a_folder_that_has_gone_is_saved_elsewhere(files, answers, tmp_path):
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    file_format.save(Document(), folder / "x.gsproj")
+    files.open(folder / "x.gsproj")
+    folder.rename(tmp_path / "unplugged")
+    answers.to_save = tmp_path / "x.gsproj"
+    assert files.save()
+    assert answers.suggested.parent.is_dir()
+    assert files.project.path == answers.to_save
+
+
+def test_what_may_only_be_read_is_saved_where_there_is_a_way(files, answers, saved, monkeypatch):
+    """Permissions do not bind every user, so the system's answer is replaced."""
+    files.open(saved)
+    monkeypatch.setattr(os, "access", lambda path, mode: saved.parent not in (path, path.parent))
+    edit(files)
+    assert not files.save()
+    assert "saved.gsproj" in answers.why
+    assert "only be read" in answers.why
+    assert answers.suggested.parent != saved.parent
+
+
 def test_a_disk_that_refuses_is_told_and_nothing_is_marked_saved(files, answers, tmp_path):
     edit(files)
     answers.to_save = tmp_path / "no" / "such" / "folder.gsproj"
@@ -164,3 +201,17 @@ def test_an_installed_example_is_saved_elsewhere(files, answers, saved, tmp_path
 def test_training_can_keep_a_project_open(qapp, answers):
     files = ProjectFiles(Settings(), answers, may_leave=lambda: False)
     assert not files.new()
+
+
+def test_a_run_goes_on_if_its_project_is_not_let_go(qapp, answers):
+    """The run is the only thing that no answer brings back, so it is asked about last."""
+    ended = []
+    files = ProjectFiles(Settings(), answers, may_leave=lambda: ended.append(1) or True)
+    edit(files)
+    answers.on_unsaved = "cancel"
+    assert not files.may_close()
+    assert ended == []
+    answers.on_unsaved = "discard"
+    assert files.may_close()
+    assert ended == [1]
+    files.project.check_now()

@@ -12,6 +12,7 @@ import pytest
 
 from graphstudio.document import commands
 from graphstudio.document import format as file_format
+from graphstudio.document.model import Document
 from graphstudio.document.storage import OS_FILES
 from graphstudio.ui import recovery
 from graphstudio.ui.app import offer_recovery
@@ -25,11 +26,12 @@ from pathlib import Path
 from graphstudio.document import commands, format as f
 from graphstudio.document.model import Document
 from graphstudio.ui.project import Project
+from graphstudio.ui.project_files import Stamp
 from graphstudio.ui.recovery import Autosave
 path = {path!r}
 document = f.load(Path(path)).document if path else Document()
 project = Project(document, Path(path) if path else None, example={example!r})
-autosave = Autosave()
+autosave = Autosave(lambda: Stamp.of(Path(path)) if path else None)
 autosave.watch(project)
 project.push(commands.add_node(document, "main", "layer.dense", (10, 20), label="Kept"))
 while autosave.file is None:
@@ -91,8 +93,6 @@ def test_saving_removes_the_copy(edited, project, tmp_path):
 
 def test_nothing_is_offered_if_the_file_has_it_all(tmp_path):
     path = tmp_path / "p.gsproj"
-    from graphstudio.document.model import Document
-
     file_format.save(Document(), path)
     crash(str(path))
     (found,) = left_behind()
@@ -188,6 +188,35 @@ def test_recovered_work_asks_to_be_saved(window, answers):
     assert left_behind() == []
     window.files.new()
     assert any(a.startswith("unsaved") for a in answers.asked)
+
+
+def test_a_file_that_others_wrote_after_the_crash_is_not_overwritten_silently(
+    window, answers, tmp_path
+):
+    path = tmp_path / "p.gsproj"
+    file_format.save(Document(), path)
+    crash(str(path))
+    theirs = path.read_text() + "\n"
+    path.write_text(theirs)
+    answers.on_recover = "recover"
+    offer_recovery(window)
+    assert any("changed by another program" in notice.text for notice in window.notices.shown)
+    assert not window.files.save()
+    assert "overwrite p.gsproj" in answers.asked
+    assert path.read_text() == theirs
+
+
+def test_a_file_that_nobody_touched_since_the_crash_is_saved_without_a_word(
+    window, answers, tmp_path
+):
+    path = tmp_path / "p.gsproj"
+    file_format.save(Document(), path)
+    crash(str(path))
+    answers.on_recover = "recover"
+    offer_recovery(window)
+    assert window.files.save()
+    assert labels(file_format.load(path).document) == {"Kept"}
+    assert answers.asked == ["recover p"]
 
 
 def test_a_recovered_example_has_its_name_again(window, answers):

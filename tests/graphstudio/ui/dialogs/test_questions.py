@@ -38,6 +38,7 @@ def answer(qtbot, ask, press):
 )
 def test_unsaved_work(questions, qtbot, press, result):
     assert answer(qtbot, lambda: questions.unsaved("x"), press) == result
+    assert answer(qtbot, lambda: questions.unsaved("x", gone=True), press) == result
 
 
 @pytest.mark.parametrize(
