@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from engine.backend import Array
 from engine.errors import EngineError
+from engine.tensor import Tensor
 
 
 class Dataset(Protocol):
@@ -29,10 +32,15 @@ class ArrayDataset:
     """
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
-        lengths = {name: len(array) for name, array in arrays.items()}
+        if not isinstance(arrays, Mapping) or not arrays:
+            raise EngineError(
+                f"ArrayDataset found a {type(arrays).__name__}, {len(arrays)} long; expected "
+                'arrays by name, such as {"x": x, "y": y}.'
+            )
+        self.arrays = {name: _array(data) for name, data in arrays.items()}
+        lengths = {name: len(array) for name, array in self.arrays.items()}
         if len(set(lengths.values())) != 1:
             raise EngineError(f"ArrayDataset found lengths {lengths}; expected one for all.")
-        self.arrays = dict(arrays)
         self._length = next(iter(lengths.values()))
 
     def __len__(self) -> int:
@@ -40,3 +48,10 @@ class ArrayDataset:
 
     def __getitem__(self, rows: int | slice | Sequence[int] | Array) -> dict[str, Array]:
         return {name: array[rows] for name, array in self.arrays.items()}
+
+
+def _array(data: Any) -> Any:
+    """What can be indexed by sample numbers: as it is if it has an element type, else an array."""
+    if isinstance(data, Tensor):
+        return data.numpy()
+    return data if hasattr(data, "dtype") else np.asarray(data)

@@ -22,6 +22,9 @@ class DataLoader:
         Draw a new permutation of all samples for each pass, from ``seed`` and the pass's number.
     drop_last : bool
         Leave out a last batch that is not full.
+    weights : array, optional
+        A chance for each sample: a pass draws as many as there are by it, some of them more than
+        once, so that rare classes can be met as often as others.
 
     Notes
     -----
@@ -36,13 +39,20 @@ class DataLoader:
         shuffle: bool = False,
         seed: int = 0,
         drop_last: bool = False,
+        weights: Array | None = None,
     ) -> None:
+        if isinstance(dataset, list | tuple):
+            raise EngineError(
+                f"DataLoader found a {type(dataset).__name__}; expected a data set, which gives "
+                "arrays by name: ArrayDataset({...}), or SampleDataset(samples, names)."
+            )
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise EngineError(
                 f"DataLoader found batch_size={batch_size!r}; expected a whole number of 1 or more."
             )
         self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), bool(shuffle)
         self.seed, self.drop_last = int(seed), bool(drop_last)
+        self.weights = None if weights is None else _chances(weights, len(dataset))
         self.epoch = 0
         self.position = 0
         """Batches of the present pass that were handed out."""
@@ -53,9 +63,11 @@ class DataLoader:
 
     def order(self, epoch: int) -> Array:
         """Sample numbers in the order of pass ``epoch``."""
-        if not self.shuffle:
-            return np.arange(len(self.dataset))
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
+        count = len(self.dataset)
+        rng = np.random.default_rng((self.seed, epoch))
+        if self.weights is not None:
+            return rng.choice(count, count, p=self.weights)
+        return rng.permutation(count) if self.shuffle else np.arange(count)
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
         order = self.order(self.epoch)
@@ -72,3 +84,15 @@ class DataLoader:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.epoch, self.position = int(state["epoch"]), int(state["position"])
         self.seed = int(state["seed"])
+
+
+def _chances(weights: Any, count: int) -> Array:
+    """Weights as chances that add up to 1."""
+    given = np.asarray(weights, np.float64)
+    if given.shape != (count,) or not (given >= 0).all() or not 0 < given.sum() < np.inf:
+        raise EngineError(
+            f"DataLoader found weights of shape {given.shape} for {count} samples; expected one "
+            "finite number of 0 or more each, not all 0."
+        )
+    chances: Array = given / given.sum()
+    return chances
