@@ -1,16 +1,23 @@
-"""Named arrays to and from .safetensors files. Reading one never runs code."""
+"""Named arrays to and from .safetensors files. Reading one never runs code.
+
+``save`` and ``load`` take arrays by name; ``save_states`` and ``load_states`` what a training run
+is made of: anything with a ``state_dict``, and plain values.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from engine.backend import Array, to_numpy
 from engine.errors import EngineError
+from engine.tensor import Tensor
 
 
 def save(
@@ -24,10 +31,12 @@ def save(
     ------
     OSError
         If the file cannot be written; an existing one is untouched then.
+    EngineError
+        If something is no array.
     """
     from safetensors.numpy import save as encode
 
-    host = {k: np.ascontiguousarray(to_numpy(v)).reshape(np.shape(v)) for k, v in arrays.items()}
+    host = {name: _on_host(name, array) for name, array in arrays.items()}
     data = encode(host, dict(metadata) if metadata else None)
     target = Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -68,3 +77,105 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]
         raise EngineError(
             f"'{os.fspath(path)}' is no whole safetensors file ({error}). Save it again."
         ) from error
+
+
+def _on_host(name: str, value: Any) -> Array:
+    """An array of its own row-major memory."""
+    array = value.data if isinstance(value, Tensor) else value
+    if not hasattr(array, "dtype") or array.dtype.kind not in "biuf":
+        raise EngineError(
+            f"checkpoint found a {type(value).__name__} under '{name}'; expected an array of "
+            "numbers. save_states writes whole states."
+        )
+    return np.ascontiguousarray(to_numpy(array)).reshape(np.shape(array))
+
+
+STATES = "states"
+"""Name of the text that holds everything but the arrays, which it names."""
+ARRAY = "array in this file"
+"""Key under which that text names an array."""
+
+
+def save_states(path: str | os.PathLike[str], **parts: Any) -> None:
+    """Write everything that a run needs to go on, whole at every moment.
+
+    Parameters
+    ----------
+    parts : objects
+        Each a model, an optimiser, a loader or whatever else has a ``state_dict``, or a plain
+        value: a number, a text, an array, or lists and dicts of them.
+
+    Raises
+    ------
+    EngineError
+        If a value is none of these.
+
+    Examples
+    --------
+    >>> save_states("run.safetensors", model=model, optimizer=optimizer, epoch=3)  # doctest: +SKIP
+    >>> load_states("run.safetensors", model=model, optimizer=optimizer)  # doctest: +SKIP
+    {'epoch': 3}
+    """
+    arrays: dict[str, Array] = {}
+    tree = {
+        name: _plain(name, part.state_dict() if hasattr(part, "state_dict") else part, arrays)
+        for name, part in parts.items()
+    }
+    save(path, arrays, {STATES: json.dumps(tree)})
+
+
+def load_states(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
+    """Give each of the objects the state saved under its name; what else was saved, by name.
+
+    Raises
+    ------
+    EngineError
+        If the file was not written by ``save_states``, lacks a state, or one does not fit.
+    OSError
+        If it cannot be read.
+    """
+    arrays, metadata = load(path)
+    if STATES not in metadata:
+        raise EngineError(
+            f"'{os.fspath(path)}' holds arrays only; expected what save_states writes. Use load."
+        )
+    tree = _with_arrays(json.loads(metadata[STATES]), arrays)
+    missing = sorted(parts.keys() - tree.keys())
+    if missing:
+        raise EngineError(
+            f"'{os.fspath(path)}' lacks {', '.join(missing)}; it has {', '.join(tree)}."
+        )
+    for name, part in parts.items():
+        part.load_state_dict(tree.pop(name))
+    return dict(tree)
+
+
+def _plain(name: str, value: Any, arrays: dict[str, Array]) -> Any:
+    """``value`` as JSON has it; its arrays go into ``arrays`` under names that lead to them."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(f"{name}.{key}", part, arrays) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(f"{name}.{i}", part, arrays) for i, part in enumerate(value)]
+    if not hasattr(value, "dtype"):
+        raise EngineError(
+            f"save_states found a {type(value).__name__} as {name}; expected something with a "
+            "state_dict, numbers, texts, arrays, or lists and dicts (with texts as keys) of them."
+        )
+    if name in arrays:
+        raise EngineError(f"save_states found two arrays called '{name}'; rename one of them.")
+    arrays[name] = value
+    return {ARRAY: name}
+
+
+def _with_arrays(value: Any, arrays: Mapping[str, Array]) -> Any:
+    if isinstance(value, list):
+        return [_with_arrays(part, arrays) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {ARRAY}:
+        return arrays[value[ARRAY]]
+    return {key: _with_arrays(part, arrays) for key, part in value.items()}

@@ -55,18 +55,19 @@ class RandomState:
             ) from error
 
 
-_default = RandomState(0)
+sequence = RandomState(0)
+"""What eager random operations draw from; its ``state_dict`` tells where it is."""
 
 
 def manual_seed(seed: int) -> None:
     """Restart the sequence behind eager random operations."""
-    _default.load_state_dict({"seed": seed, "counter": 0})
+    sequence.load_state_dict({"seed": seed, "counter": 0})
 
 
 def next_key() -> Array:
     """A new key from the sequence behind eager operations, uint32 (2,)."""
-    _default.advance()
-    return np.array(_default.key(), KEY_DTYPE)
+    sequence.advance()
+    return np.array(sequence.key(), KEY_DTYPE)
 
 
 def fill_bits(bits: Array, places: Array, key: Array, temporary: Array) -> None:

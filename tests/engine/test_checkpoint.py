@@ -5,7 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from engine import checkpoint
+import engine
+from engine import checkpoint, nn, ops
+from engine.data import ArrayDataset, DataLoader
 from engine.errors import EngineError
 
 
@@ -67,3 +69,94 @@ def test_a_cut_off_file_is_refused(tmp_path):
 def test_a_missing_file_is_an_oserror(tmp_path):
     with pytest.raises(FileNotFoundError):
         checkpoint.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, 3, "text", np.array("text"), None])
+def test_what_is_no_array_is_named(tmp_path, value):
+    with pytest.raises(EngineError, match="under 'w'; expected an array of numbers"):
+        checkpoint.save(tmp_path / "w", {"w": value})
+    assert os.listdir(tmp_path) == []
+
+
+def test_tensors_are_arrays(tmp_path):
+    checkpoint.save(tmp_path / "w", {"w": engine.tensor([1.0, 2.0])})
+    assert checkpoint.load(tmp_path / "w")[0]["w"].tolist() == [1.0, 2.0]
+
+
+class Run:
+    """A training run with everything that has a state: weights, moments, order, noise, rate."""
+
+    def __init__(self, seed):
+        engine.manual_seed(seed)
+        self.model = nn.Sequential(
+            nn.Linear(3, 8), nn.BatchNorm(8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 2)
+        )
+        self.optimizer = engine.optim.Adam(0.01, parameters=self.model.parameters())
+        self.plateau = engine.optim.schedules.Plateau(patience=0)
+        rng = np.random.default_rng(0)
+        data = {"x": rng.normal(size=(20, 3)).astype(np.float32), "y": rng.integers(0, 2, 20)}
+        self.loader = DataLoader(ArrayDataset(data), 3, shuffle=True, seed=seed)
+        self.parts = {
+            "model": self.model, "optimizer": self.optimizer, "plateau": self.plateau,
+            "loader": self.loader, "random": engine.random.sequence,
+        }  # fmt: skip
+
+    def steps(self, count):
+        losses = []
+        while len(losses) < count:
+            for batch in self.loader:
+                loss = ops.cross_entropy(
+                    self.model(engine.tensor(batch["x"])), engine.tensor(batch["y"])
+                )
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.learning_rate = 0.01 * self.plateau.update(loss.item())
+                self.optimizer.step()
+                losses.append(loss.item())
+                if len(losses) == count:
+                    break
+        return losses
+
+
+def test_a_run_goes_on_in_the_middle_of_a_pass_with_the_same_bytes(tmp_path):
+    whole = Run(seed=1)
+    whole.steps(10)
+    checkpoint.save_states(tmp_path / "run", **whole.parts, epoch=1, history=[0.5, {"best": 0.25}])
+    expected = whole.steps(9), whole.model.state_dict()
+    resumed = Run(seed=2)
+    rest = checkpoint.load_states(tmp_path / "run", **resumed.parts)
+    assert rest == {"epoch": 1, "history": [0.5, {"best": 0.25}]}
+    assert resumed.steps(9) == expected[0]
+    for name, array in resumed.model.state_dict().items():
+        assert array.tobytes() == expected[1][name].tobytes()
+
+
+def test_plain_values_and_arrays_of_a_state_come_back(tmp_path):
+    state = {
+        "none": None, "yes": True, "huge": 2**70, "inf": float("inf"), "third": 1 / 3, "text": "ä",
+        "numpy": np.float64(0.1), "list": [np.arange(3), (1, 2)],
+        "nested": {"a": {"b": np.ones(2)}},
+    }  # fmt: skip
+    checkpoint.save_states(tmp_path / "run", state=state)
+    loaded = checkpoint.load_states(tmp_path / "run")["state"]
+    assert {k: loaded[k] for k in list(state)[:7]} == {k: state[k] for k in list(state)[:7]}
+    assert loaded["list"][0].tolist() == [0, 1, 2]
+    assert loaded["list"][1] == [1, 2]
+    assert loaded["nested"]["a"]["b"].tolist() == [1.0, 1.0]
+    arrays, _ = checkpoint.load(tmp_path / "run")
+    assert sorted(arrays) == ["state.list.0", "state.nested.a.b"]
+
+
+def test_states_that_cannot_be_are_refused(tmp_path):
+    path = tmp_path / "run"
+    for wrong in (object(), {1: 2}, [lambda: 0]):
+        with pytest.raises(EngineError, match=r"as (wrong|wrong\.0); expected something with"):
+            checkpoint.save_states(path, wrong=wrong)
+    with pytest.raises(EngineError, match=r"two arrays called 'a\.b'"):
+        checkpoint.save_states(path, **{"a": {"b": np.ones(1)}, "a.b": np.ones(1)})
+    checkpoint.save(path, {"w": np.ones(1)})
+    with pytest.raises(EngineError, match="holds arrays only; expected what save_states writes"):
+        checkpoint.load_states(path)
+    checkpoint.save_states(path, epoch=3)
+    with pytest.raises(EngineError, match="lacks model; it has epoch"):
+        checkpoint.load_states(path, model=nn.Linear(2, 2))
