@@ -14,7 +14,17 @@ from graphstudio.cli.project import Opened, open_for
 from graphstudio.i18n import render, tr
 from graphstudio.nodes.types import Message
 
-_REPORTED = ("ok", "outputs", "loss", "gradients", "state", "curve", "curves", "error")
+_REPORTED = (
+    "ok",
+    "outputs",
+    "loss",
+    "gradients",
+    "state",
+    "curve",
+    "resolution",
+    "curves",
+    "error",
+)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:

@@ -125,8 +125,9 @@ def verify(
     dict
         By target: ``ok``; ``outputs``, ``loss``, ``gradients``, ``state``, the largest relative
         differences; ``tensors``, the same by name; ``curves``, the losses of engine and target;
-        ``curve``, their largest relative difference; for PyTorch also ``oracle``, the engine's
-        own error against float64. ``error`` instead of them where a target could not be compared,
+        ``curve``, their largest relative difference; ``resolution``, how far apart two losses may
+        be by rounding alone; for PyTorch also ``oracle``, the engine's own error against float64.
+        ``error`` instead of them where a target could not be compared,
         and ``missing``, the package, if that is why.
 
     Notes
@@ -407,6 +408,7 @@ def differences(
         "gradients": _largest(by_gradient),
         "state": _largest(by_state),
         "curve": _scalars(target, engine.curve, found.curve, floor),
+        "resolution": engine.resolution,
         "curves": {"engine": list(engine.curve), "target": list(found.curve)},
         "tensors": {"outputs": outputs, "gradients": by_gradient, "state": by_state},
     }

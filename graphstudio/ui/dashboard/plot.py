@@ -37,6 +37,8 @@ Floats = NDArray[np.float64]
 
 VALUES_S = 0.2
 """Between changes of the numbers in the legend: faster ones cannot be read."""
+PAD, EDGE = 0.06, 0.03
+"""Shares of what is drawn: the room left around it, and the least of it that stays as it grows."""
 FAINT = 0.68
 """Share of the background in the colour of the raw line behind a smoothed one."""
 
@@ -378,9 +380,11 @@ class MetricPlot(QFrame):
         if span <= 0.0:
             span = max(abs(high), 1e-6)
             low, high = low - span / 2, high + span / 2
-        inside = y_low <= low and high <= y_high
+        # A line on the very edge is cut in half, and so is the number beside it.
+        edge = EDGE * span
+        inside = y_low <= low - edge and high + edge <= y_high
         if tight or not inside or not growing or span < 0.55 * (y_high - y_low):
-            self.view.setYRange(low - 0.06 * span, high + 0.06 * span, padding=0)
+            self.view.setYRange(low - PAD * span, high + PAD * span, padding=0)
 
     def _on_manual(self, *_: object) -> None:
         self._follow = False

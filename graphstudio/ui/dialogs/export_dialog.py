@@ -308,7 +308,12 @@ class ExportDialog(QDialog):
             self.rows[target].show_verdict(numbers)
             verdicts.append(verdict_of(numbers) == "same")
             if isinstance(numbers.get("curves"), dict):
-                self.curves.add(target, numbers["curves"], _number(numbers.get("curve")))
+                self.curves.add(
+                    target,
+                    numbers["curves"],
+                    _number(numbers.get("curve")),
+                    _number(numbers.get("resolution")),
+                )
         self.curves.setVisible(self.curves.has_data)
         if self.curves.has_data and self.height() < 640:
             self._grow(700)

@@ -39,6 +39,12 @@ ABOUT = {
 INSTALL = 'pip install "graphstudio[exports]"'
 """Brings all three; part of what verify says, in any language, where one is missing."""
 COMPARED = ("outputs", "loss", "gradients")
+FLAT = 300.0
+"""The least height of the plot of losses, in units of what rounding alone may change in them.
+
+Else the losses of a model that has learned all there is, rounding and nothing more, fill the plot
+and seem to be far apart under a sentence that calls them the same.
+"""
 CURVE_COLORS = {"pytorch": "#d0568c", "tensorflow": "#d9772f", "keras": "#2a9d8f"}
 
 
@@ -165,6 +171,7 @@ class CurvesView(QWidget):
         self._theme = theme
         self._curves: dict[str, tuple[MinMaxPyramid, CurveItem]] = {}
         self._differences: dict[str, float] = {}
+        self._resolution = 0.0
         self._title = QLabel()
         set_role(self._title, "heading")
         self._apart = QLabel()
@@ -198,22 +205,33 @@ class CurvesView(QWidget):
             self.view.removeItem(item)
         self._curves.clear()
         self._differences.clear()
+        self._resolution = 0.0
         self.legend.set_entries([])
         self._apart.setText("")
 
-    def add(self, target: str, curves: Mapping[str, Any], difference: float) -> None:
+    def add(
+        self,
+        target: str,
+        curves: Mapping[str, Any],
+        difference: float,
+        resolution: float = 0.0,
+    ) -> None:
         """Lay the losses of a framework over the engine's.
 
         Parameters
         ----------
         difference : float
             Largest relative difference between the two.
+        resolution : float
+            How far apart two losses may be by rounding alone.
         """
         for name, key in (("engine", "engine"), ("target", target)):
             values = _numbers(curves.get(name))
             if values and key not in self._curves:
                 self._add(key, values)
         self._differences[target] = difference
+        if math.isfinite(resolution):
+            self._resolution = max(self._resolution, resolution)
         self._fit()
         self._dress()
 
@@ -239,6 +257,7 @@ class CurvesView(QWidget):
         if not every.size:
             return
         low, high = float(every.min()), float(every.max())
+        high = max(high, low + FLAT * self._resolution)
         pad = 0.08 * (high - low) or max(abs(high), 1e-6) * 0.5
         self.view.setXRange(0.0, max(a.size for a in arrays) + 1.0, padding=0)
         self.view.setYRange(low - pad, high + pad, padding=0)

@@ -141,6 +141,7 @@ def test_a_loss_next_to_nothing_is_held_to_what_float32_resolves(
     resolution = service._resolution(graph, outputs, dict.fromkeys(names, 1e-4))
     assert 1e-6 < resolution < 1e-5
     sure = changed(engine, loss=1e-4, resolution=resolution)
+    assert differences(graph, sure, "pytorch", sure, {})["resolution"] == resolution
     off_by = {1e-6: True, 5e-6: False}
     for gap, ok in off_by.items():
         found = changed(engine, loss=1e-4 + gap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -356,6 +357,19 @@ def test_wheel_zooms_and_double_click_resets(panel, bridge, tmp_path, qtbot):
     qtbot.mouseDClick(viewport, Qt.MouseButton.LeftButton, pos=center.toPoint())
     assert plot.following
     assert plot.view.viewRange()[0][0] == 0.0
+
+
+def test_a_line_that_grows_never_lies_on_the_edge_of_the_plot(panel, bridge, tmp_path):
+    begin(bridge, tmp_path / "demo.runs" / FIRST)
+    plot = None
+    for i, accuracy in enumerate((0.1, 0.95, 0.98, 1.0, 1.0)):
+        told = step_metrics(i + 1, 1)
+        bridge.stepped.emit(replace(told, values=told.values | {"accuracy": [accuracy]}))
+        settle(panel)
+        plot = plot or panel.curves.plots["accuracy"]
+        _, (low, high) = plot.view.viewRange()
+        assert high - accuracy >= 0.02 * (high - low), accuracy
+        assert 0.1 - low >= 0.02 * (high - low), accuracy
 
 
 def test_log_scale_keeps_all_positive_values_in_view(panel, bridge, tmp_path):

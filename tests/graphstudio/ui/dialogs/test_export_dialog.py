@@ -15,7 +15,7 @@ from graphstudio import i18n
 from graphstudio.document.format import loads
 from graphstudio.services.projects import open_project
 from graphstudio.ui.dialogs.export_dialog import ExportDialog
-from graphstudio.ui.dialogs.verification import verdict_of
+from graphstudio.ui.dialogs.verification import CurvesView, verdict_of
 from graphstudio.ui.project import Project
 
 SCRIPT = Path(__file__).with_name("scripted_command.py")
@@ -71,6 +71,21 @@ def test_verify_shows_a_badge_a_target_and_the_curves(make, qtbot):
     assert dialog.curves.isVisible()
     names = [e.text for e in dialog.curves.legend.entries]
     assert names == ["Engine", "PyTorch", "TensorFlow", "Keras 3"]
+
+
+def test_rounding_does_not_fill_the_plot_of_losses(qtbot, theme):
+    """A model that has learned all there is has losses of rounding alone, far apart in relation."""
+    view = CurvesView(theme)
+    qtbot.addWidget(view)
+    curves = {"engine": [1e-7, 6e-8, 0.0], "target": [1e-7, 1e-7, 4e-8]}
+    view.add("keras", curves, 4e-8, resolution=1e-5)
+    _, (low, high) = view.view.viewRange()
+    assert low <= 0.0
+    assert (high - low) / 1000 > 4e-8, "less than a pixel"
+    view.clear()
+    view.add("keras", {"engine": [2.0, 1.0, 0.5], "target": [2.0, 1.0, 0.5]}, 0.0, resolution=1e-5)
+    _, (low, high) = view.view.viewRange()
+    assert 1.5 <= high - low < 2.0, "what was learned is seen as before"
 
 
 def test_the_curves_never_push_the_buttons_off_the_screen(make, qtbot):
