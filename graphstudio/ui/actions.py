@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtGui import QAction, QActionGroup, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
@@ -55,6 +55,8 @@ class Command:
     enabled: Callable[[], bool] = _always
     checked: Callable[[], bool] | None = None
     """State of a switch; None for a command that is none."""
+    one_of: str = ""
+    """Name of the switches of which one at a time is on; empty for one that stands alone."""
     canvas_only: bool = False
     """The keys act only while the canvas has the focus: letters, Delete, copy and paste."""
     help: Message | None = None
@@ -70,6 +72,7 @@ class ActionRegistry(QObject):
         self._theme = theme
         self._commands: dict[str, Command] = {}
         self._actions: dict[str, QAction] = {}
+        self._groups: dict[str, QActionGroup] = {}
         self._canvas: QWidget | None = None
         self._field: QWidget | None = None
         theme.changed.connect(self._draw_icons)
@@ -97,6 +100,10 @@ class ActionRegistry(QObject):
         )
         if command.checked is not None:
             action.setCheckable(True)
+        if command.one_of:
+            if command.one_of not in self._groups:
+                self._groups[command.one_of] = QActionGroup(self)
+            self._groups[command.one_of].addAction(action)
         action.triggered.connect(lambda _=False, c=command: self._run(c))
         self._commands[command.id] = command
         self._actions[command.id] = action

@@ -18,7 +18,9 @@ from graphstudio.ui.style import plain_tip, set_role
 
 LEAST_CHARACTERS = 8
 ICON = QSize(20, 14)
-"""Wider than the picture: a gap to the text."""
+"""Wider than the picture, so that there is room for the gap to the text."""
+GAP = " "
+"""Before the text: a style with a style sheet draws the picture, not the room around it."""
 
 
 class FixButton(QPushButton):
@@ -57,7 +59,7 @@ class FixButton(QPushButton):
     def paintEvent(self, event: QPaintEvent) -> None:
         option = QStyleOptionButton()
         self.initStyleOption(option)
-        option.text = _without_shortcuts(self.shown_text())
+        option.text = GAP + _without_shortcuts(self.shown_text())
         painter = QStylePainter(self)
         painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
         painter.end()

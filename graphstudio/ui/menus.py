@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolBar, QToolButton, QWidget
 
 from graphstudio.document.versions import versions_of
@@ -70,7 +70,7 @@ class Menus(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self._languages: list[QAction] = []
+        self._languages: QActionGroup | None = None
         self.recent: QMenu | None = None
         self.examples: QMenu | None = None
         self.versions: QMenu | None = None
@@ -166,16 +166,15 @@ class Menus(QObject):
             button.setObjectName("tool_" + entry.replace(".", "_"))
 
     def _language_actions(self) -> list[QAction]:
-        for action in self._languages:
-            action.deleteLater()
-        self._languages = []
+        if self._languages is not None:
+            self._languages.deleteLater()
+        self._languages = QActionGroup(self)
         for code, name in LANGUAGES.items():
-            action = QAction(name, self, checkable=True)
+            action = QAction(name, self._languages, checkable=True)
             action.setObjectName(f"language_{code}")
             action.setChecked(code == language())
             action.triggered.connect(lambda _=False, c=code: self._window.use_language(c))
-            self._languages.append(action)
-        return self._languages
+        return self._languages.actions()
 
 
 def _spacer() -> QWidget:

@@ -97,10 +97,12 @@ def _view(w: MainWindow) -> Iterator[Command]:
     yield Command(
         id="view.dark", text=Message("Dark theme"), group="view",
         handler=lambda: w.use_theme("dark"), checked=lambda: w.theme.tokens.name == "dark",
+        one_of="theme",
     )  # fmt: skip
     yield Command(
         id="view.light", text=Message("Light theme"), group="view",
         handler=lambda: w.use_theme("light"), checked=lambda: w.theme.tokens.name == "light",
+        one_of="theme",
     )  # fmt: skip
     yield Command(
         id="view.toggle_theme", text=Message("Switch dark and light"), group="view",

@@ -126,6 +126,15 @@ def test_a_switch_shows_its_state(place):
     assert action.isChecked()
 
 
+def test_of_several_switches_one_is_on(window):
+    dark, light = (window.actions_by_id[f"view.{name}"] for name in ("dark", "light"))
+    assert dark.actionGroup() is light.actionGroup() is not None
+    for _ in range(2):  # again: what is on already stays on
+        light.trigger()
+        assert (dark.isChecked(), light.isChecked()) == (False, True)
+        assert window.theme.tokens.name == "light"
+
+
 def test_every_command_of_the_window_is_sound(window):
     """The real table: texts, groups, menus and keys."""
     from graphstudio.ui.actions import GROUPS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QCoreApplication
-from PySide6.QtGui import QFontMetrics, QPalette, QTextDocument
-from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
+from PySide6.QtGui import QActionGroup, QColor, QFontMetrics, QPalette, QTextDocument
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMenu, QPushButton
 
 from graphstudio import i18n
 from graphstudio.ui import icons, style
@@ -115,6 +115,31 @@ def test_every_chinese_character_of_the_windows_has_a_glyph(qapp):
     if len(missing) > 500:
         pytest.skip("no Chinese font is installed here")
     assert not missing
+
+
+@THEMES
+@pytest.mark.parametrize("alone", [True, False], ids=["box", "one of several"])
+def test_marks_in_menus_are_as_wide_as_high(tokens, alone, theme, qtbot):
+    theme.use(tokens.name)
+    style.apply(theme)
+    menu = QMenu()
+    qtbot.addWidget(menu)
+    action = menu.addAction("Dark theme")
+    action.setCheckable(True)
+    action.setChecked(True)
+    if not alone:
+        QActionGroup(menu).addAction(action)
+    menu.resize(menu.sizeHint())
+    picture = menu.grab().toImage()
+    accent = QColor(tokens.accent).rgb()
+    places = [
+        (x, y)
+        for x in range(picture.width() // 2)
+        for y in range(picture.height())
+        if picture.pixel(x, y) == accent
+    ]
+    xs, ys = zip(*places, strict=True)
+    assert max(xs) - min(xs) == max(ys) - min(ys)
 
 
 def test_a_tool_tip_with_something_like_a_tag_shows_it():
