@@ -13,8 +13,8 @@ _LOSSES = {
     "nll": "cross_entropy, of logits",
     "binary_cross_entropy_with_logits": "binary_cross_entropy",
     "kl_div": "kl_divergence",
+    "cosine_embedding": "cosine_embedding",
     "triplet_margin": "triplet",
-    "cosine_embedding": "cosine_distance",
 }
 _ELSEWHERE = "; compute it with NumPy, or give the tensor a new array: x.data[...] = values"
 _OPS = {
@@ -95,7 +95,7 @@ NAMES: dict[str, dict[str, str]] = {
         "BCELoss": "engine.losses.binary_cross_entropy, of logits",
         "BCEWithLogitsLoss": "engine.losses.binary_cross_entropy",
         "Buffer": "a tensor, or nn.new_buffer",
-        "CosineEmbeddingLoss": "engine.losses.cosine_distance",
+        "CosineEmbeddingLoss": "engine.losses.cosine_embedding",
         "CrossEntropyLoss": "engine.losses.cross_entropy",
         "HuberLoss": "engine.losses.huber",
         "KLDivLoss": "engine.losses.kl_divergence",

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from engine.ops.alpha_dropout import alpha_dropout
 from engine.ops.arithmetic import add, divide, maximum, minimum, multiply, power, subtract
 from engine.ops.attention import (
     multi_head_attention,
@@ -21,8 +22,11 @@ from engine.ops.conv import (
 )
 from engine.ops.dropout import dropout, spatial_dropout
 from engine.ops.einsum import einsum, norm, prod
+from engine.ops.flip import flip, roll
 from engine.ops.gather import embedding, gather, one_hot
 from engine.ops.gru import gru
+from engine.ops.gumbel import gumbel_softmax
+from engine.ops.local_response_norm import local_response_norm
 from engine.ops.loss import cross_entropy, mse
 from engine.ops.lstm import lstm
 from engine.ops.matmul import matmul
@@ -31,9 +35,12 @@ from engine.ops.objectives import (
     binary_cross_entropy,
     contrastive,
     cosine_distance,
+    cosine_embedding,
     dice,
+    focal,
     hinge,
     huber,
+    iou,
     kl_divergence,
     kl_normal,
     mae,
@@ -45,11 +52,13 @@ from engine.ops.piecewise import (
     hard_sigmoid,
     hard_swish,
     hard_tanh,
+    log_sigmoid,
     mish,
     prelu,
     relu6,
     selu,
     softsign,
+    threshold,
 )
 from engine.ops.pool import (
     average_pool1d,
@@ -76,6 +85,7 @@ from engine.ops.resize import (
     upsample,
 )
 from engine.ops.rnn import rnn
+from engine.ops.rope import rotary_positions
 from engine.ops.shape import (
     concatenate,
     flatten,
@@ -98,6 +108,7 @@ from engine.ops.stop import stop_gradient
 from engine.ops.unary import absolute as abs
 from engine.ops.unary import clip, cos, exp, log, negative, sign, sin, sqrt, square
 from engine.ops.unary import erf_function as erf
+from engine.ops.unfold import fold, unfold
 
 __all__ = [
     "abs",
@@ -107,6 +118,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "add",
+    "alpha_dropout",
     "argmax",
     "argmin",
     "average_pool1d",
@@ -127,6 +139,7 @@ __all__ = [
     "conv_transpose3d",
     "cos",
     "cosine_distance",
+    "cosine_embedding",
     "cross_entropy",
     "dice",
     "divide",
@@ -138,6 +151,9 @@ __all__ = [
     "erf",
     "exp",
     "flatten",
+    "flip",
+    "focal",
+    "fold",
     "gather",
     "gaussian_noise",
     "gelu",
@@ -148,19 +164,23 @@ __all__ = [
     "group_norm",
     "gru",
     "gru_cell",
+    "gumbel_softmax",
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",
     "hinge",
     "huber",
     "instance_norm",
+    "iou",
     "kl_divergence",
     "kl_normal",
     "l2_normalize",
     "layer_norm",
     "leaky_relu",
     "less",
+    "local_response_norm",
     "log",
+    "log_sigmoid",
     "log_softmax",
     "logsumexp",
     "lstm",
@@ -197,6 +217,8 @@ __all__ = [
     "rms_norm",
     "rnn",
     "rnn_cell",
+    "roll",
+    "rotary_positions",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
@@ -220,9 +242,11 @@ __all__ = [
     "sum",
     "swapaxes",
     "tanh",
+    "threshold",
     "tile",
     "transpose",
     "triplet",
+    "unfold",
     "unsqueeze",
     "upsample",
     "var",

@@ -181,15 +181,70 @@ def dice(logits: Any, target: Any, epsilon: float = 1.0) -> Any:
     return 1.0 - mean(overlap)
 
 
-@function("cosine_distance")
-def cosine_distance(a: Any, b: Any, epsilon: float = 1e-8) -> Any:
-    """Mean of one minus the cosine of the angle between rows."""
-    same_shape("cosine_distance", a, b)
+@function("iou")
+def iou(logits: Any, target: Any, epsilon: float = 1.0) -> Any:
+    """One minus the share ``(sum(p t) + e) / (sum(p) + sum(t) - sum(p t) + e)`` a sample, mean."""
+    same_shape("iou", logits, target)
+    epsilon = setting("iou", "epsilon", epsilon, 0.0)
+    p, t = flatten(sigmoid(logits)), flatten(target)
+    common = sum_(p * t, 1)
+    return 1.0 - mean((common + epsilon) / (sum_(p, 1) + sum_(t, 1) - common + epsilon))
+
+
+@function("focal")
+def focal(logits: Any, target: Any, gamma: float = 2.0, alpha: float | None = None) -> Any:
+    """Binary cross-entropy times ``(1 - q)^gamma``, ``q`` the probability of the target; mean.
+
+    Parameters
+    ----------
+    target : 0 or 1
+    alpha : float, optional
+        Weight of the ones; the zeros weigh ``1 - alpha``.
+
+    References
+    ----------
+    Lin et al., "Focal loss for dense object detection", 2017.
+    """
+    same_shape("focal", logits, target)
+    gamma = setting("focal", "gamma", gamma, 0.0)
+    entropy = (1.0 - target) * logits + softplus(-logits)
+    p = sigmoid(logits)
+    # The limit keeps the slope of small powers finite, where the entropy is 0 anyhow.
+    wrong = apply("clip", p + target - p * target * 2.0, low=1e-12, high=None)
+    loss = entropy * apply("power", *lift(wrong, gamma))
+    if alpha is not None:
+        alpha = setting("focal", "alpha", alpha, 0.0, 1.0)
+        loss = loss * (target * (2.0 * alpha - 1.0) + (1.0 - alpha))
+    return mean(loss)
+
+
+def _cosine(what: str, a: Any, b: Any, epsilon: float) -> Any:
+    """Cosine of the angle between rows, (...)."""
     # Limited before the root, whose slope at 0 is infinite.
     squares = apply(
         "clip",
         sum_(a * a, -1) * sum_(b * b, -1),
-        low=setting("cosine_distance", "epsilon", epsilon, 0.0) ** 2,
+        low=setting(what, "epsilon", epsilon, 0.0) ** 2,
         high=None,
     )
-    return mean(1.0 - sum_(a * b, -1) / apply("sqrt", squares))
+    return sum_(a * b, -1) / apply("sqrt", squares)
+
+
+@function("cosine_embedding")
+def cosine_embedding(a: Any, b: Any, same: Any, margin: float = 0.0, epsilon: float = 1e-8) -> Any:
+    """Mean of ``s (1 - c) + (1 - s) max(0, c - margin)`` for pairs (N, D) with ``s`` 1 if alike.
+
+    ``c`` is the cosine of the angle between the two of a pair.
+    """
+    same_shape("cosine_embedding", a, b)
+    margin = setting("cosine_embedding", "margin", margin, -1.0, 1.0)
+    cosine = _cosine("cosine_embedding", a, b, epsilon)
+    same_shape("cosine_embedding", cosine, same)
+    return mean(same * (1.0 - cosine) + (1.0 - same) * relu(cosine - margin))
+
+
+@function("cosine_distance")
+def cosine_distance(a: Any, b: Any, epsilon: float = 1e-8) -> Any:
+    """Mean of one minus the cosine of the angle between rows."""
+    same_shape("cosine_distance", a, b)
+    return mean(1.0 - _cosine("cosine_distance", a, b, epsilon))

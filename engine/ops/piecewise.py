@@ -108,6 +108,19 @@ def mish(x: Any) -> Any:
     return x * tanh(softplus(x))
 
 
+@function("log_sigmoid")
+def log_sigmoid(x: Any) -> Any:
+    """Logarithm of the sigmoid, exact where the sigmoid itself is 0."""
+    return -softplus(-x)
+
+
+@function("threshold")
+def threshold(x: Any, limit: float, value: float = 0.0) -> Any:
+    """``x`` where it is above ``limit``, else ``value``."""
+    limit, value = setting("threshold", "limit", limit), setting("threshold", "value", value)
+    return apply("where", apply("less", *lift(limit, x)), *lift(x, value))
+
+
 @function("softsign")
 def softsign(x: Any) -> Any:
     """``x / (1 + |x|)``."""

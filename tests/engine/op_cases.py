@@ -73,8 +73,8 @@ CASES = [
         Case(op, apart((3, 4)))
         for op in (
             "abs", "cos", "elu", "erf", "exp", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh",
-            "leaky_relu", "mish", "negative", "relu", "relu6", "selu", "sigmoid", "silu", "sin",
-            "softplus", "softsign", "square", "tanh",
+            "leaky_relu", "log_sigmoid", "mish", "negative", "relu", "relu6", "selu", "sigmoid",
+            "silu", "sin", "softplus", "softsign", "square", "tanh",
         )
     ),
     Case("gelu", apart((3, 4)), {"approximate": "tanh"}, name="gelu by tanh"),
@@ -82,6 +82,7 @@ CASES = [
     Case("sqrt", positive((3, 4))),
     Case("sign", apart((3, 4)), differentiable=False),
     Case("clip", apart((3, 4)), {"low": -0.7, "high": 1.1}),
+    Case("threshold", apart((3, 4)), {"limit": 0.4, "value": -1.0}),
     Case("glu", normal((3, 6))),
     Case("prelu", apart((3, 4, 2), (4,))),
     *(
@@ -125,6 +126,12 @@ CASES = [
     Case("stack", normal((3, 4), (3, 4)), {"axis": 1}, batched=(0, 1)),
     Case("split", normal((3, 4)), {"sections": 2}),
     Case("pad", normal((3, 4)), {"padding": ((0, 0), (1, 2)), "value": 0.5}),
+    *(
+        Case("pad", normal((3, 4)), {"padding": ((0, 0), (1, 3)), "mode": mode}, name=f"pad {mode}")
+        for mode in ("reflect", "edge", "wrap")
+    ),
+    Case("flip", normal((3, 4, 2)), {"axis": (1, 2)}),
+    Case("roll", normal((3, 4, 2)), {"shift": (-1, 3), "axis": (1, 2)}),
     Case("tile", normal((3, 2)), {"repeats": (1, 3)}),
     Case("einsum", normal((3, 2, 4), (4, 5))),
     Case("embedding", lambda rng: [rng.integers(0, 4, (3, 2)), rng.normal(size=(4, 3))]),
@@ -179,6 +186,10 @@ CASES = [
     Case("resize", MAPS, {"size": (4, 7)}, name="resize to the nearest"),
     Case("upsample", MAPS, {"scale": 2}),
     Case("pixel_shuffle", MAPS, {"factor": 2}),
+    Case("unfold", MAPS, {"kernel_size": (3, 2), "stride": 2, "padding": 1}),
+    Case(
+        "fold", normal((2, 12, 12)), {"size": (6, 5), "kernel_size": 2, "stride": 2, "padding": 1}
+    ),
     Case(
         "batch_norm",
         lambda rng: [*normal(IMAGE, (4,), (4,))(rng), np.zeros(4), np.ones(4)],
@@ -195,6 +206,7 @@ CASES = [
     Case("instance_norm", normal(IMAGE, (4,), (4,))),
     Case("rms_norm", normal((3, 4), (4,))),
     Case("l2_normalize", normal((3, 4))),
+    Case("local_response_norm", MAPS, {"size": 3, "alpha": 0.5}),
     Case("rnn", normal((3, 4, 2), (3, 2), (3, 3), (3,))),
     Case("lstm", normal((3, 4, 2), (12, 2), (12, 3), (12,), (3, 3), (3, 3)), batched=(0, 4, 5)),
     Case("gru", normal((3, 4, 2), (9, 2), (9, 3), (9,), (9,), (3, 3)), batched=(0, 5)),
@@ -233,6 +245,17 @@ CASES = [
         batched=(0, 1, 2, 8),
     ),
     Case("sinusoidal_positions", normal((2, 3, 4)), differentiable=False),
+    Case("rotary_positions", normal((2, 3, 4))),
+    Case("gumbel_softmax", normal((3, 4)), {"temperature": 0.7}, random=True),
+    Case(
+        "gumbel_softmax",
+        normal((3, 4, 2)),
+        {"axis": 1, "hard": True},
+        random=True,
+        differentiable=False,
+        name="gumbel_softmax of one class",
+    ),
+    Case("alpha_dropout", normal((3, 40)), {"rate": 0.4, "training": True}, random=True),
     Case("dropout", normal((3, 40)), {"rate": 0.4, "training": True}, random=True),
     Case("spatial_dropout", MAPS, {"rate": 0.4, "training": True}, random=True),
     Case("gaussian_noise", normal((3, 4)), {"std": 0.4, "training": True}, random=True),
@@ -254,7 +277,7 @@ CASES = [
     Case("accuracy", with_ids(normal((3, 4)), ids(4, 3)), batched=(0, 1), differentiable=False),
     *(
         Case(op, normal((3, 4), (3, 4)), batched=(0, 1))
-        for op in ("mse", "mae", "huber", "hinge", "cosine_distance", "dice", "kl_normal")
+        for op in ("mse", "mae", "huber", "hinge", "cosine_distance", "dice", "iou", "kl_normal")
     ),
     Case("binary_cross_entropy", normal((3, 4), (3, 4)), {"pos_weight": 2.0}, batched=(0, 1)),
     Case("kl_divergence", positive((3, 4), (3, 4)), batched=(0, 1)),
@@ -263,6 +286,18 @@ CASES = [
         lambda rng: [*normal((3, 4), (3, 4))(rng), np.array([0.0, 1.0, 0.0])],
         {"margin": 4.0},
         batched=(0, 1, 2),
+    ),
+    Case(
+        "cosine_embedding",
+        lambda rng: [*normal((3, 4), (3, 4))(rng), np.array([0.0, 1.0, 0.0])],
+        {"margin": -0.9},
+        batched=(0, 1, 2),
+    ),
+    Case(
+        "focal",
+        lambda rng: [rng.normal(size=(3, 4)), rng.uniform(size=(3, 4))],
+        {"gamma": 1.5, "alpha": 0.3},
+        batched=(0, 1),
     ),
     Case("triplet", normal((3, 4), (3, 4), (3, 4)), {"margin": 4.0}, batched=(0, 1, 2)),
 ]  # fmt: skip

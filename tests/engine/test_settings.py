@@ -72,7 +72,7 @@ DESCRIPTIONS = [
     (lambda b, x, i: b.call("sum", x, axis="a"), "called wrongly"),
     (lambda b, x, i: b.call("elu", x, alpha="q"), "expected a finite number"),
     (lambda b, x, i: b.call("split", x, 0), "expected a number that divides"),
-    (lambda b, x, i: b.call("pad", x, (1, 1)), "called wrongly"),
+    (lambda b, x, i: b.call("pad", x, (1, 1)), r"expected \(before, after\)"),
     (lambda b, x, i: b.call("transpose", x, axes=(0, 0)), "expected each axis once"),
     (lambda b, x, i: b.call("matmul", x), "called wrongly"),
     (lambda b, x, i: b.call("max_pool2d", i, None), "called wrongly"),

@@ -214,3 +214,61 @@ def test_settings_must_be_numbers_in_their_range(value):
     ):
         with pytest.raises(EngineError, match=r"found .*; expected"):
             call()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("margin", [0.0, 0.4, -0.3])
+def test_cosine_embedding_equals_torch(rng, agree_with_torch, margin):
+    from torch.nn import functional
+
+    def reference(a, b, alike):
+        cosine = functional.cosine_similarity(a, b)
+        terms = alike * (1 - cosine) + (1 - alike) * (cosine - margin).relu()
+        own = functional.cosine_embedding_loss(a, b, 2 * alike - 1, margin)  # not of alike
+        assert own.item() == pytest.approx(terms.mean().item(), rel=1e-6)
+        return terms.mean()
+
+    agree_with_torch(
+        "cosine_embedding",
+        reference,
+        rng.normal(size=(5, 3)),
+        rng.normal(size=(5, 3)),
+        np.array([1.0, 0.0, 0.0, 1.0, 0.0]),
+        batched=(0, 1, 2),
+        margin=margin,
+    )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("gamma", "alpha"), [(2.0, None), (0.0, 0.25), (0.5, 0.7), (3.0, 0.25)])
+def test_focal_equals_its_formula_in_torch(rng, agree_with_torch, gamma, alpha):
+    from torch.nn import functional
+
+    def reference(z, t):
+        entropy = functional.binary_cross_entropy_with_logits(z, t, reduction="none")
+        q = z.sigmoid() * t + (1 - z.sigmoid()) * (1 - t)
+        weight = 1.0 if alpha is None else alpha * t + (1 - alpha) * (1 - t)
+        return (weight * entropy * (1 - q) ** gamma).mean()
+
+    agree_with_torch(
+        "focal", reference, 3 * rng.normal(size=(4, 5)), rng.uniform(0.1, 0.9, size=(4, 5)),
+        batched=(0, 1), gamma=gamma, alpha=alpha,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_of_what_is_certain_is_zero_with_a_finite_slope(gamma):
+    z = engine.tensor([200.0, -200.0, 200.0], requires_grad=True)
+    loss = ops.focal(z, engine.tensor([1.0, 0.0, 0.0]), gamma)
+    loss.backward()
+    assert loss.item() == pytest.approx(200 / 3)
+    np.testing.assert_allclose(z.grad.data, [0.0, 0.0, 1 / 3], atol=1e-6)
+
+
+def test_iou_of_sets_is_the_share_of_what_they_have_in_common():
+    z = np.array([[50.0, 50.0, -50.0, -50.0], [50.0, -50.0, -50.0, -50.0]])
+    t = np.array([[1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    loss = ops.iou(engine.tensor(z), engine.tensor(t), 0.0)
+    assert loss.item() == pytest.approx(1 - (1 / 3 + 1.0) / 2)
+    smooth = ops.iou(engine.tensor(z), engine.tensor(t))
+    assert smooth.item() == pytest.approx(1 - (2 / 4 + 1.0) / 2)

@@ -16,6 +16,7 @@ TORCH = {
     "selu": "selu",
     "mish": "mish",
     "softsign": "softsign",
+    "log_sigmoid": "logsigmoid",
     "glu": "glu",
 }
 
@@ -41,6 +42,17 @@ def test_prelu_equals_torch(rng, agree_with_torch, slopes):
 def test_gradients_of_any_order_match_finite_differences(rng, name):
     x = rng.permutation(np.linspace(-5, 7, 12)).reshape(3, 4)
     check_gradients(getattr(ops, name), x, second=True, tolerance=1e-5)
+
+
+@pytest.mark.torch
+def test_threshold_equals_torch(rng, agree_with_torch):
+    from torch.nn import functional
+
+    x = 4 * rng.normal(size=(4, 6))
+    agree_with_torch(
+        "threshold", lambda v: functional.threshold(v, 0.5, -2.0), x, limit=0.5, value=-2.0
+    )
+    assert ops.threshold(engine.tensor([0.5]), 0.5, 7.0).item() == 7.0
 
 
 def test_no_gradient_at_the_limits():
