@@ -11,12 +11,21 @@ from graphstudio.ir.datacheck import DataView, input_problems
 from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.ir.result import NodeReport
 from graphstudio.nodes.spec import NodeType, Port, build, find_type, params_of
-from graphstudio.nodes.types import CutWire, Message, SetParam, ShapeError, TensorType
+from graphstudio.nodes.types import (
+    CutWire,
+    FeedFrom,
+    Fix,
+    Message,
+    SetParam,
+    ShapeError,
+    TensorType,
+)
 
 Cause = tuple[str, str]
 """Id and label of a node at fault, because of which another cannot be checked."""
 
 BLOCK_PREFIX = "block."
+TARGET = "io.target"
 NO_REPORT = NodeReport()
 
 
@@ -358,8 +367,10 @@ def _no_output(record: Node, port: str, source: NodeState, wire: Wire) -> Diagno
 
 def _missing_input(record: Node, port: Port) -> Diagnostic:
     hint = Message("Draw a wire from another node's output to it.")
-    if port.name == "target":  # of a loss or a metric: only one type of node can feed it
+    fixes: tuple[Fix, ...] = ()
+    if port.name == "target":  # of a loss or a metric: hardly anything else can feed it
         hint = Message("Add a Target node and draw a wire from it.")
+        fixes = (FeedFrom(Message("Wire a Target"), port.name, TARGET),)
     return Diagnostic(
         code="missing-input",
         severity="error",
@@ -370,6 +381,7 @@ def _missing_input(record: Node, port: Port) -> Diagnostic:
             {"node": record.label, "port": Message(port.label)},
         ),
         hint=hint,
+        fixes=fixes,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphstudio.document import commands
@@ -13,6 +14,7 @@ from graphstudio.ir.diagnostics import Diagnostic
 from graphstudio.nodes.spec import find_type
 from graphstudio.nodes.types import (
     CutWire,
+    FeedFrom,
     Fix,
     InsertNode,
     Message,
@@ -23,18 +25,30 @@ from graphstudio.nodes.types import (
 
 
 def fix_changes(
-    document: Document, graph_id: str, diagnostic: Diagnostic, fix: Fix
+    document: Document,
+    graph_id: str,
+    diagnostic: Diagnostic,
+    fix: Fix,
+    params_for: Callable[[str], Mapping[str, Any]] = lambda _type_id: {},
 ) -> tuple[Message, list[Change]]:
     """The command that carries out one fix of a diagnostic; its name is the fix's title.
 
     If the graph has changed so much since the check that the fix has nothing to act on, carrying
     it out is refused with a sentence.
+
+    Parameters
+    ----------
+    params_for : callable, optional
+        Parameters that suit the data, for a new node that begins with a field of it.
     """
     graph = document.graph(graph_id)
     node_id = diagnostic.node
     if node_id is None or node_id not in graph.nodes:
         return fix.title, [Refuse(Message("the node is not there any more"))]
-    changes = _ACTIONS[type(fix)](document, graph, node_id, fix)
+    if isinstance(fix, FeedFrom):
+        changes = _feed(document, graph, node_id, fix, params_for(fix.type_id))
+    else:
+        changes = _ACTIONS[type(fix)](document, graph, node_id, fix)
     return fix.title, changes or [Refuse(Message("there is nothing left to mend here"))]
 
 
@@ -148,6 +162,31 @@ def _skip(document: Document, graph: GraphRecord, node_id: str, fix: SkipProduce
 
 def _cut(document: Document, graph: GraphRecord, node_id: str, fix: CutWire) -> list[Change]:
     return commands.disconnect(document, graph.id, [(node_id, fix.port)])[1]
+
+
+def _feed(
+    document: Document,
+    graph: GraphRecord,
+    node_id: str,
+    fix: FeedFrom,
+    params: Mapping[str, Any],
+) -> list[Change]:
+    """Wire the nearest node of the type, or a new one to the left, below what is there."""
+    if (node_id, fix.port) in graph.wires:
+        return []
+    here = graph.nodes[node_id].position
+    known = [n for n in graph.nodes.values() if n.type == fix.type_id]
+    if known:
+        source = min(known, key=lambda n: (math.dist(n.position, here), n.id)).id
+        cls = find_type(fix.type_id)
+        port = cls().output_ports()[0].name if cls is not None else ""
+        return commands.connect(document, graph.id, source, port, node_id, fix.port)[1]
+    places = [n.position for n in graph.nodes.values()]
+    place = _free_place(here[0] - SPACING, here[1] + ROW, places)
+    _, changes = commands.add_node(
+        document, graph.id, fix.type_id, place, params=params, connect_from=(node_id, fix.port)
+    )
+    return changes
 
 
 _ACTIONS: dict[type, Callable[[Document, GraphRecord, str, Any], list[Change]]] = {

@@ -144,7 +144,16 @@ class CutWire:
     port: str
 
 
-Fix = InsertNode | SetParam | SetProducerSize | SkipProducer | CutWire
+@dataclass(frozen=True)
+class FeedFrom:
+    """Fix: wire ``port`` of the faulty node to a node of this type, a new one if there is none."""
+
+    title: Message
+    port: str
+    type_id: str
+
+
+Fix = InsertNode | SetParam | SetProducerSize | SkipProducer | CutWire | FeedFrom
 
 
 class ShapeError(Exception):

@@ -250,6 +250,7 @@ class MainWindow(QMainWindow):
         self.docks["code"].set_panel(self.code)
         self.canvas.status_message.connect(self.status.say)
         self.problems.node_activated.connect(self.reveal)
+        self.problems.data_activated.connect(self.edit_data)
         self.code.node_activated.connect(self.reveal)
         # The button that mended something is gone, and the keyboard with it.
         self.problems.fixed.connect(self.canvas.setFocus)
@@ -324,6 +325,12 @@ class MainWindow(QMainWindow):
     def edit_first_parameter(self) -> None:
         self.docks["inspector"].bring_up()
         self.inspector.edit_first_parameter()
+
+    def edit_data(self) -> None:
+        """Show the project's data in the inspector, ready for another choice."""
+        self.project.select([])
+        self.docks["inspector"].bring_up()
+        self.inspector.edit_data()
 
     def reveal(self, node_id: str) -> None:
         """Select a node and bring it into view."""

@@ -78,7 +78,9 @@ def apply_fix(project: Project, diagnostic: Diagnostic, fix: Fix) -> bool:
     """Carry out what a fix offers, as one step that can be undone."""
     project.history.close_merge()
     try:
-        command = fix_changes(project.document, diagnostic.graph, diagnostic, fix)
+        command = fix_changes(
+            project.document, diagnostic.graph, diagnostic, fix, project.checker.params_for
+        )
     except (DocumentError, KeyError, ValueError):
         # The document moved on since the check that offered the fix.
         project.refused.emit(sentence(Message("there is nothing left to mend here")))

@@ -20,6 +20,8 @@ class ProblemsPanel(QWidget):
     """Follows the checker; rows of problems that did not change stay as they are."""
 
     node_activated = Signal(str)
+    data_activated = Signal()
+    """A problem of the project's data, which lies on no node."""
     fixed = Signal()
     count_changed = Signal(int, int)
     """(errors, warnings)"""
@@ -123,6 +125,8 @@ class ProblemsPanel(QWidget):
     def _activate(self, diagnostic: Diagnostic) -> None:
         if diagnostic.node is not None:
             self.node_activated.emit(diagnostic.node)
+        elif diagnostic.code == "data":
+            self.data_activated.emit()
         for row in self._rows:
             if row.diagnostic == diagnostic:
                 self._area.ensureWidgetVisible(row)

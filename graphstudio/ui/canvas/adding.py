@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -110,10 +111,10 @@ class Adding:
             edits.insert_on_wire(type_id, wish.wire, (corner.x(), corner.y()))
         elif wish.after is not None and wish.after[0] in nodes:
             corner = snapped(wish.pos - QPointF(0, _PORT_Y))
-            edits.add(type_id, (corner.x(), corner.y()), connect_from=[wish.after])
+            self._add_near(type_id, corner, connect_from=[wish.after])
         elif wish.before is not None and wish.before[0] in nodes:
             corner = snapped(wish.pos - QPointF(width, _PORT_Y))
-            edits.add(type_id, (corner.x(), corner.y()), connect_to=wish.before)
+            self._add_near(type_id, corner, connect_to=wish.before)
         elif wired and view.project.selection:
             ends, place = edits.after(view.project.selection)
             node_id = edits.add(type_id, (place.x(), place.y()), connect_from=ends)
@@ -121,20 +122,29 @@ class Adding:
                 view.bring_in(self._scene.nodes[node_id].body_rect())
         else:
             corner = snapped(wish.pos - QPointF(width / 2, GRID * 0.7))
-            self._add_free(type_id, corner)
+            self._add_near(type_id, corner)
 
     def at_center(self, type_id: str) -> str | None:
         """Add a node in the middle of the view, beside what is there already."""
         view = self._view
         middle = view.mapToScene(view.viewport().rect().center())
         corner = snapped(middle - QPointF(self.face_of(type_id).width / 2, 40))
-        return self._add_free(type_id, corner)
+        return self._add_near(type_id, corner)
 
-    def _add_free(self, type_id: str, corner: QPointF) -> str | None:
+    def _add_near(
+        self,
+        type_id: str,
+        corner: QPointF,
+        *,
+        connect_from: Sequence[End] = (),
+        connect_to: End | None = None,
+    ) -> str | None:
         """Add a node there, or where it covers no other, and have it in view."""
         view = self._view
         place = free_place(self._scene, self.face_of(type_id).body.translated(corner))
-        node_id = view.edits.add(type_id, place.toTuple())
+        node_id = view.edits.add(
+            type_id, place.toTuple(), connect_from=connect_from, connect_to=connect_to
+        )
         if node_id is not None and place != corner:
             view.bring_in(self._scene.nodes[node_id].body_rect())
         return node_id

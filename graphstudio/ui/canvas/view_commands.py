@@ -157,8 +157,9 @@ class ViewCommands:
 
     def apply_fix(self, problem: Diagnostic, fix: Fix) -> None:
         """Carry out a fix that the checker offers."""
-        graph_id = self.graph_scene.graph.id
-        command = fix_changes(self.project.document, graph_id, problem, fix)
+        project, graph_id = self.project, self.graph_scene.graph.id
+        params_for = project.checker.params_for
+        command = fix_changes(project.document, graph_id, problem, fix, params_for)
         if self.project.push(command) and (new := added(command[1])):
             self.selecting.only(new)
 

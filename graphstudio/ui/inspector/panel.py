@@ -63,6 +63,13 @@ class InspectorPanel(QWidget):
         if self.shows_nodes and self.node_page.form.specs:
             self.node_page.form.editor(self.node_page.form.specs[0].name).setFocus()
 
+    def edit_data(self) -> None:
+        """Put the keyboard into the choice of the data source, if the project is shown."""
+        if not self.shows_nodes:
+            editor = self.project_page.source.editor("source")
+            editor.setFocus()
+            self._area.ensureWidgetVisible(editor)
+
     def refresh_data(self) -> None:
         self.project_page.refresh_data()
 

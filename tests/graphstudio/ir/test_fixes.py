@@ -204,6 +204,47 @@ def test_a_wire_to_a_port_that_is_gone_can_be_cut():
     assert (total, "c") not in d.document.main.wires
 
 
+def test_a_loss_without_its_target_gets_one_that_suits_the_data():
+    d = Drawing()
+    x = d.add("io.input")
+    flat = d.add("shape.flatten", after=x)
+    dense = d.add("layer.dense", after=flat, units=10)
+    loss = d.add("loss.cross_entropy", after=dense)
+    diagnostic = next(p for p in d.result.diagnostics if p.port == "target")
+    (fix,) = diagnostic.fixes
+    asked = []
+
+    def params_for(type_id):
+        asked.append(type_id)
+        return {"field": "label", "num_classes": 10}
+
+    d.push(fix_changes(d.document, MAIN, diagnostic, fix, params_for))
+    nodes, wires = d.document.main.nodes, d.document.main.wires
+    target = wires[loss, "target"].source
+    assert nodes[target].type == "io.target"
+    assert nodes[target].params == {"field": "label", "num_classes": 10}
+    assert asked == ["io.target"]
+    assert d.result.ok
+    assert nodes[target].position[0] < nodes[loss].position[0]
+    for other in (x, flat, dense, loss):
+        across, down = (
+            abs(p - q) for p, q in zip(nodes[target].position, nodes[other].position, strict=True)
+        )
+        assert across > 180 or down > 80, "it lies on nobody"
+    d.follow(d.history.undo())
+    assert target not in nodes
+
+
+def test_a_metric_takes_the_target_that_is_there():
+    d, ids = classifier()
+    metric = d.add("metric.accuracy", after=ids["dense"])
+    count = len(d.document.main.nodes)
+    mend(d, code="missing-input")
+    assert d.document.main.wires[metric, "target"].source == ids["target"]
+    assert len(d.document.main.nodes) == count
+    assert d.result.ok
+
+
 def test_a_fix_that_comes_too_late_is_refused_with_a_sentence():
     d, ids = classifier()
     title = Message("Switch the bias off")

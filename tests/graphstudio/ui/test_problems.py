@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QToolTip, QVBoxLayout, QWidg
 
 from graphstudio import i18n
 from graphstudio.document import commands
+from graphstudio.document.model import DataSpec, Document
 from graphstudio.nodes.types import Message, SetParam
 from graphstudio.services import projects
 from graphstudio.ui.fix_button import FixButton
@@ -79,6 +80,20 @@ def test_a_fix_mends_and_can_be_undone(panel, project, qtbot):
     assert panel.rows
 
 
+def test_a_problem_of_the_data_leads_to_the_data(digits, qtbot):
+    """No node shows it, so the inspector does: with no node selected, at the source of the data."""
+    project = digits.project
+    project.select([next(iter(project.document.main.nodes))])
+    project.push(commands.set_data(project.document, DataSpec()))
+    project.check_now()
+    digits.docks["problems"].bring_up()
+    row = next(r for r in digits.problems.rows if r.diagnostic.code == "data")
+    qtbot.mouseClick(row, Qt.MouseButton.LeftButton)
+    assert project.selection == frozenset()
+    source = digits.inspector.project_page.source.editor("source")
+    assert source.isAncestorOf(QApplication.focusWidget()) or source.hasFocus()
+
+
 def test_steps_go_round_the_problems(panel, project):
     document = project.document
     conv = next(i for i, n in document.main.nodes.items() if n.type == "layer.conv2d")
@@ -114,8 +129,6 @@ def test_texts_change_with_the_language(panel):
 
 
 def test_an_empty_project_says_what_is_missing(theme, qtbot):
-    from graphstudio.document.model import Document
-
     panel = ProblemsPanel(Project(Document()), theme)
     qtbot.addWidget(panel)
     assert {r.diagnostic.node for r in panel.rows} == {None}

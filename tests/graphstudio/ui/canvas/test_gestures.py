@@ -265,6 +265,23 @@ def test_backward_drop_on_empty_feeds_the_input(hand, view, model, at):
     assert model.graph.wires[model["dropout"], "x"].source == new
 
 
+def test_a_node_from_a_dropped_wire_lies_on_no_other(hand, view, model, at):
+    """A wire is dropped near the node it comes from, and the new one is as wide as the way."""
+    hand.drag(at("dropout", "x"), at("dropout", "x") + QPointF(-20, 30))
+    hand.type("tanh", view.search.line)
+    hand.key(Qt.Key.Key_Return, target=view.search.line)
+    (before,) = model.new_nodes()
+    hand.drag(at("conv", "y", output=True), at("conv", "y", output=True) + QPointF(20, 60))
+    hand.type("sigmoid", view.search.line)
+    hand.key(Qt.Key.Key_Return, target=view.search.line)
+    after = next(n for n in model.new_nodes() if n != before)
+    assert model.graph.wires[model["dropout"], "x"].source == before
+    assert model.graph.wires[after, "x"].source == model["conv"]
+    bodies = {n: item.body_rect() for n, item in view.graph_scene.nodes.items()}
+    for new in (before, after):
+        assert not [n for n, b in bodies.items() if n != new and b.intersects(bodies[new])]
+
+
 def test_ctrl_drag_moves_all_wires_of_an_output(hand, model, at):
     hand.drag(at("relu", "y", output=True), at("add", "a"))
     hand.drag(at("relu", "y", output=True), at("conv", "y", output=True), modifiers=CTRL)
