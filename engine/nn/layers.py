@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from engine import ops
 from engine.backend import Array
-from engine.errors import EngineError
+from engine.errors import EngineError, ShapeError
 from engine.nn.module import Module, new_buffer, new_parameter
+from engine.ops.windows import same_pads
 from engine.tensor import Tensor
+from engine.value import Value
 
 Sizes = int | tuple[int, ...]
 """One number for every spatial axis, or one each."""
@@ -49,7 +53,14 @@ class Linear(Module):
 
 
 class _Conv(Module):
-    """Convolution of (N, C, spatial...)."""
+    """Convolution of (N, C, spatial...).
+
+    Parameters
+    ----------
+    padding : int, tuple, "same" or "valid"
+        Zeros on each side of each axis, or pairs (before, after); "same" pads so that the output
+        has ``ceil(size / stride)`` elements, with an odd zero at the end.
+    """
 
     num_axes: ClassVar[int]
 
@@ -59,13 +70,18 @@ class _Conv(Module):
         out_channels: int,
         kernel_size: Sizes,
         stride: Sizes = 1,
-        padding: Sizes = 0,
+        padding: Sizes | str = 0,
         dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
     ) -> None:
         super().__init__()
         size = _sizes(kernel_size, self.num_axes)
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise EngineError(
+                f"{type(self).__name__} found padding={padding!r}; expected numbers, 'same' or "
+                "'valid'."
+            )
         _check_groups(type(self).__name__, in_channels, out_channels, groups)
         self.weight = new_parameter("he_normal", out_channels, in_channels // groups, *size)
         self.bias: Tensor | None = new_parameter("zeros", out_channels) if bias else None
@@ -75,8 +91,16 @@ class _Conv(Module):
     def forward(self, x: Any) -> Any:
         call = (ops.conv1d, ops.conv2d, ops.conv3d)[self.num_axes - 1]
         return call(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            x, self.weight, self.bias, self.stride, self._pads(x), self.dilation, self.groups
         )
+
+    def _pads(self, x: Any) -> Any:
+        if not isinstance(self.padding, str):
+            return self.padding
+        if self.padding == "valid":
+            return 0
+        steps = (_sizes(value, self.num_axes) for value in (self.stride, self.dilation))
+        return same_pads(x.shape[2:], self.weight.shape[2:], *steps)
 
     def describe(self) -> str:
         filters, channels, *size = self.weight.shape
@@ -99,6 +123,37 @@ class Conv3d(_Conv):
     """Convolution of (N, C, D, H, W)."""
 
     num_axes = 3
+
+
+class SeparableConv2d(Module):
+    """A filter for each channel of (N, C, H, W), then a mixture of the channels at each pixel.
+
+    Parameters
+    ----------
+    multiplier : int
+        Filters for each channel.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
+        multiplier: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        wide = in_channels * multiplier
+        self.depthwise = Conv2d(
+            in_channels, wide, kernel_size, stride, padding, dilation, in_channels, bias=False
+        )
+        self.pointwise = Conv2d(wide, out_channels, 1, bias=bias)
+
+    def forward(self, x: Any) -> Any:
+        return self.pointwise(self.depthwise(x))
 
 
 class _ConvTranspose(Module):
@@ -214,14 +269,21 @@ class GroupNorm(Module):
 
 
 class InstanceNorm(Module):
-    """Normalisation of each channel of each sample, without weights."""
+    """Normalisation of each channel of each sample; with weights if it knows how many there are."""
 
-    def __init__(self, eps: float = 1e-5) -> None:
+    def __init__(self, num_features: int | None = None, eps: float = 1e-5) -> None:
         super().__init__()
+        if isinstance(num_features, float):  # an epsilon in its place
+            raise EngineError(
+                f"InstanceNorm found num_features={num_features}; expected a whole number, or None "
+                "for a layer without weights. Give the other number as eps=."
+            )
+        self.weight = None if num_features is None else new_parameter("ones", num_features)
+        self.bias = None if num_features is None else new_parameter("zeros", num_features)
         self.eps = eps
 
     def forward(self, x: Any) -> Any:
-        return ops.instance_norm(x, epsilon=self.eps)
+        return ops.instance_norm(x, self.weight, self.bias, self.eps)
 
 
 class RMSNorm(Module):
@@ -269,7 +331,10 @@ class Embedding(Module):
 
 
 class MultiheadAttention(Module):
-    """Attention of several heads over (N, T, embed_dim); a mask is true where a key may be seen."""
+    """Attention of several heads over (N, T, embed_dim); a mask is true where a key may be seen.
+
+    Unlike PyTorch's it is batch first, and returns the result alone.
+    """
 
     def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -279,10 +344,47 @@ class MultiheadAttention(Module):
         self.num_heads, self.dropout = num_heads, dropout
 
     def forward(
-        self, query: Any, key: Any, value: Any, mask: Any = None, is_causal: bool = False
+        self,
+        query: Any,
+        key: Any = None,
+        value: Any = None,
+        mask: Any = None,
+        is_causal: bool = False,
+        key_mask: Any = None,
     ) -> Any:
+        """The queries' sums of values, (N, T, embed_dim).
+
+        Parameters
+        ----------
+        query : (N, T, embed_dim)
+        key, value : (N, S, embed_dim), optional
+            The query itself by default; the value is the key by default.
+        mask : bool, broadcast to (N, heads, T, S), optional
+        is_causal : bool
+            Let query ``i`` see keys up to ``i`` only.
+        key_mask : bool (N, S), optional
+            True where a key is no padding.
+        """
+        key = query if key is None else key
+        value = key if value is None else value
         return ops.multi_head_attention(
             query, key, value, self.in_proj_weight, self.in_proj_bias,
-            self.out_proj.weight, self.out_proj.bias, self.num_heads, mask, is_causal,
-            self.dropout if self.training else 0.0,
+            self.out_proj.weight, self.out_proj.bias, self.num_heads,
+            self._joined(mask, key_mask, key), is_causal, self.dropout if self.training else 0.0,
         )  # fmt: skip
+
+    def _joined(self, mask: Any, key_mask: Any, key: Any) -> Any:
+        """One mask, broadcast to (N, heads, T, S)."""
+        if key_mask is None:
+            return mask
+        seen = key_mask if isinstance(key_mask, Value) else key.constant_like(key_mask)
+        if seen.shape != key.shape[:2] or seen.dtype != np.dtype(bool):
+            raise ShapeError(
+                f"MultiheadAttention found a key_mask {seen.spec} for keys {key.shape}; expected "
+                f"bool{key.shape[:2]}, True where a key is no padding."
+            )
+        wide = seen.reshape((seen.shape[0], 1, 1, seen.shape[1]))
+        return wide if mask is None else ops.where(mask, wide, mask)
+
+    def describe(self) -> str:
+        return f"{self.out_proj.weight.shape[0]}, {self.num_heads}"

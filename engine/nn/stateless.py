@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from engine import ops
-from engine.errors import EngineError
+from engine.errors import EngineError, ShapeError
 from engine.nn.layers import Sizes
 from engine.nn.module import Module
+from engine.ops.windows import pads_per_axis
 from engine.value import setting
 
 
@@ -121,6 +122,53 @@ class Identity(Module):
         return x
 
 
+class Softsign(Module):
+    """x / (1 + |x|)."""
+
+    def forward(self, x: Any) -> Any:
+        return ops.softsign(x)
+
+
+class LogSigmoid(Module):
+    """Logarithm of the sigmoid."""
+
+    def forward(self, x: Any) -> Any:
+        return ops.log_sigmoid(x)
+
+
+class Hardtanh(Module):
+    """x limited to ``low .. high``."""
+
+    def __init__(self, low: float = -1.0, high: float = 1.0) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x: Any) -> Any:
+        return ops.hard_tanh(x, self.low, self.high)
+
+
+class Threshold(Module):
+    """x where it is above ``limit``, else ``value``."""
+
+    def __init__(self, limit: float, value: float) -> None:
+        super().__init__()
+        self.limit, self.value = limit, value
+
+    def forward(self, x: Any) -> Any:
+        return ops.threshold(x, self.limit, self.value)
+
+
+class GLU(Module):
+    """First half along an axis times the sigmoid of the second half."""
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Any) -> Any:
+        return ops.glu(x, self.axis)
+
+
 class LogSoftmax(Module):
     """Logarithm of the softmax along an axis."""
 
@@ -179,6 +227,31 @@ class SpatialDropout(Module):
         return f"p={self.p:g}"
 
 
+class AlphaDropout(Module):
+    """Dropout after SELU, under which mean and variance stay."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = _share(type(self).__name__, p)
+
+    def forward(self, x: Any) -> Any:
+        return ops.alpha_dropout(x, self.p, self.training)
+
+    def describe(self) -> str:
+        return f"p={self.p:g}"
+
+
+class LocalResponseNorm(Module):
+    """x divided by a power of the mean square of ``size`` channels around."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Any) -> Any:
+        return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+
 class GaussianNoise(Module):
     """Adds normal noise of deviation ``std`` while training."""
 
@@ -191,10 +264,77 @@ class GaussianNoise(Module):
 
 
 class Flatten(Module):
-    """All axes after the first as one."""
+    """All axes from ``start_axis`` on as one."""
+
+    def __init__(self, start_axis: int = 1) -> None:
+        super().__init__()
+        self.start_axis = start_axis
 
     def forward(self, x: Any) -> Any:
-        return ops.flatten(x)
+        return ops.flatten(x, self.start_axis)
+
+
+class Unflatten(Module):
+    """The last axis as several: (..., D) to (..., *shape)."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Any) -> Any:
+        return ops.reshape(x, (*x.shape[:-1], *self.shape))
+
+    def describe(self) -> str:
+        return ", ".join(map(str, self.shape))
+
+
+class Pad(Module):
+    """More elements around (N, C, spatial...): zeros, or as ``ops.pad`` has them.
+
+    Parameters
+    ----------
+    padding : int or tuple
+        One number for every side, one for each spatial axis, or pairs (before, after).
+    """
+
+    def __init__(
+        self, padding: int | tuple[Any, ...], mode: str = "constant", value: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.padding, self.mode, self.value = padding, mode, value
+
+    def forward(self, x: Any) -> Any:
+        pairs = pads_per_axis("Pad", self.padding, x.ndim - 2)
+        return ops.pad(x, ((0, 0), (0, 0), *pairs), self.value, self.mode)
+
+
+class Crop(Module):
+    """(N, C, spatial...) without some elements at each side, given as for ``Pad``."""
+
+    def __init__(self, cropping: int | tuple[Any, ...]) -> None:
+        super().__init__()
+        self.cropping = cropping
+
+    def forward(self, x: Any) -> Any:
+        pairs = pads_per_axis("Crop", self.cropping, x.ndim - 2)
+        if any(a + b >= n for n, (a, b) in zip(x.shape[2:], pairs, strict=True)):
+            raise ShapeError(
+                f"Crop found shape {x.shape} to be cut by {pairs}; expected to leave something of "
+                "each axis."
+            )
+        sides = (slice(a, n - b) for n, (a, b) in zip(x.shape[2:], pairs, strict=True))
+        return x[(slice(None), slice(None), *sides)]
+
+
+class PixelShuffle(Module):
+    """(N, C r r, H, W) to (N, C, H r, W r)."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Any) -> Any:
+        return ops.pixel_shuffle(x, self.factor)
 
 
 class _MaxPool(Module):
@@ -289,6 +429,28 @@ class AdaptiveAvgPool2d(Module):
         return ops.adaptive_average_pool2d(x, self.output_size)
 
 
+class AdaptiveAvgPool1d(Module):
+    """(N, C, L) averaged to a given length."""
+
+    def __init__(self, output_size: int) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x: Any) -> Any:
+        return ops.adaptive_average_pool1d(x, self.output_size)
+
+
+class AdaptiveMaxPool1d(Module):
+    """Greatest elements of (N, C, L), as many as the given length."""
+
+    def __init__(self, output_size: int) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x: Any) -> Any:
+        return ops.adaptive_max_pool1d(x, self.output_size)
+
+
 class AdaptiveMaxPool2d(Module):
     """Greatest elements of (N, C, H, W), as many as the given height and width."""
 
@@ -301,14 +463,25 @@ class AdaptiveMaxPool2d(Module):
 
 
 class Upsample(Module):
-    """(N, C, H, W) enlarged by whole factors, "nearest" or "bilinear"."""
+    """(N, C, H, W) enlarged by whole factors or to a given size, "nearest" or "bilinear"."""
 
-    def __init__(self, scale_factor: Sizes, mode: str = "nearest") -> None:
+    def __init__(
+        self,
+        scale_factor: Sizes | None = None,
+        mode: str = "nearest",
+        size: Sizes | None = None,
+    ) -> None:
         super().__init__()
-        self.scale_factor, self.mode = scale_factor, mode
+        if (scale_factor is None) == (size is None):
+            raise EngineError(
+                f"Upsample found scale_factor={scale_factor} and size={size}; expected one of them."
+            )
+        self.scale_factor, self.mode, self.size = scale_factor, mode, size
 
     def forward(self, x: Any) -> Any:
-        return ops.upsample(x, self.scale_factor, self.mode)
+        if self.scale_factor is not None:
+            return ops.upsample(x, self.scale_factor, self.mode)
+        return ops.resize(x, self.size, self.mode)
 
 
 class GlobalAvgPool2d(Module):

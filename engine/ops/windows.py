@@ -142,6 +142,17 @@ def window_for(
     )
 
 
+def same_pads(
+    spatial: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> Pads:
+    """Pads under which ``ceil(size / stride)`` windows fit; an odd one is put at the end."""
+    pads = []
+    for n, k, s, d in zip(spatial, kernel, stride, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        pads.append((total // 2, total - total // 2))
+    return tuple(pads)
+
+
 def channels_last(ndim: int) -> tuple[int, ...]:
     """Memory order of (N, C, spatial...) with the channels fastest."""
     return (0, *range(2, ndim), 1)

@@ -88,6 +88,35 @@ def test_same_weights_give_pytorch_s_outputs_and_gradients() -> None:
             (1, 2, 2, 3, 2),
         ),
         (lambda: nn.InstanceNorm(), lambda t: t.InstanceNorm2d(4), (3, 4, 5, 5)),
+        (lambda: nn.InstanceNorm(4), lambda t: t.InstanceNorm2d(4, affine=True), (3, 4, 5, 5)),
+        (lambda: nn.LocalResponseNorm(3, 0.5), lambda t: t.LocalResponseNorm(3, 0.5), (2, 5, 4, 3)),
+        (lambda: nn.Hardtanh(-0.5, 1.5), lambda t: t.Hardtanh(-0.5, 1.5), (3, 4)),
+        (lambda: nn.Threshold(0.1, -2.0), lambda t: t.Threshold(0.1, -2.0), (3, 4)),
+        (lambda: nn.GLU(1), lambda t: t.GLU(1), (3, 4, 5)),
+        (lambda: nn.PixelShuffle(2), lambda t: t.PixelShuffle(2), (2, 8, 3, 2)),
+        (lambda: nn.Unflatten(2, 3), lambda t: t.Unflatten(1, (2, 3)), (4, 6)),
+        (lambda: nn.Flatten(2), lambda t: t.Flatten(2), (2, 3, 4, 5)),
+        (lambda: nn.Pad((1, (0, 2))), lambda t: t.ZeroPad2d((0, 2, 1, 1)), (2, 3, 4, 5)),
+        (lambda: nn.Pad(2, "reflect"), lambda t: t.ReflectionPad1d(2), (2, 3, 4)),
+        (lambda: nn.Pad(2, value=0.5), lambda t: t.ConstantPad3d(2, 0.5), (2, 3, 2, 2, 2)),
+        (lambda: nn.Crop((1, (0, 2))), lambda t: t.ZeroPad2d((0, -2, -1, -1)), (2, 3, 4, 5)),
+        (lambda: nn.AdaptiveAvgPool1d(3), lambda t: t.AdaptiveAvgPool1d(3), (2, 3, 7)),
+        (lambda: nn.AdaptiveMaxPool1d(3), lambda t: t.AdaptiveMaxPool1d(3), (2, 3, 7)),
+        (
+            lambda: nn.Upsample(size=(7, 5), mode="bilinear"),
+            lambda t: t.Upsample(size=(7, 5), mode="bilinear"),
+            (2, 3, 4, 3),
+        ),
+        (
+            lambda: nn.Conv2d(3, 4, (3, 4), padding="same", dilation=(2, 1)),
+            lambda t: t.Conv2d(3, 4, (3, 4), padding="same", dilation=(2, 1)),
+            (2, 3, 7, 8),
+        ),
+        (
+            lambda: nn.Conv1d(3, 4, 2, 2, "valid"),
+            lambda t: t.Conv1d(3, 4, 2, 2, "valid"),
+            (2, 3, 7),
+        ),
         (lambda: nn.RMSNorm(6), lambda t: t.RMSNorm(6, eps=1e-6), (3, 4, 6)),
         (lambda: nn.PReLU(4), lambda t: t.PReLU(4), (3, 4, 5)),
         (lambda: nn.MaxPool1d(3, 2, 1), lambda t: t.MaxPool1d(3, 2, 1), (2, 3, 8)),
@@ -119,6 +148,8 @@ def test_same_weights_give_pytorch_s_outputs_and_gradients() -> None:
             (lambda n=n: getattr(nn, n)(), lambda t, n=n: getattr(t, n)(), (3, 4))
             for n in (
                 "GELU",
+                "LogSigmoid",
+                "Softsign",
                 "Hardsigmoid",
                 "Hardswish",
                 "Identity",
@@ -233,7 +264,7 @@ def test_same_seed_gives_same_weights() -> None:
     assert not np.array_equal(a["0.weight"], _cnn_with_seed(4).state_dict()["0.weight"])
 
 
-@pytest.mark.parametrize("make", [nn.SpatialDropout, nn.GaussianNoise, nn.Dropout])
+@pytest.mark.parametrize("make", [nn.AlphaDropout, nn.SpatialDropout, nn.GaussianNoise, nn.Dropout])
 def test_noise_is_there_in_training_only(make) -> None:  # type: ignore[no-untyped-def]
     layer, x = make(0.5), engine.tensor(np.ones((2, 3, 4, 4), np.float32))
     assert (layer(x).numpy() != 1.0).any()
@@ -443,3 +474,52 @@ def test_what_pytorch_saved_is_taken_as_it_is(kind):
     for _ in range(2):
         found, expected = (v[0] if isinstance(v, tuple) else v for v in (found, expected))
     np.testing.assert_allclose(found.numpy(), expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("size", [6, 7, 8])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"), [(3, 2, 1), (2, 3, 1), (5, 4, 1), (3, 1, 2)]
+)
+def test_same_padding_with_a_stride_is_that_of_tensorflow(size, kernel, stride, dilation):
+    import torch
+
+    engine.manual_seed(0)
+    layer = nn.Conv1d(2, 3, kernel, stride, "same", dilation)
+    x = np.random.default_rng(1).normal(size=(2, 2, size)).astype(np.float32)
+    y = layer(engine.tensor(x)).numpy()
+    assert y.shape[2] == -(-size // stride)
+    total = max((y.shape[2] - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+    padded = np.pad(x, ((0, 0), (0, 0), (total // 2, total - total // 2)))
+    weight = torch.from_numpy(layer.weight.numpy())
+    expected = torch.nn.functional.conv1d(
+        torch.from_numpy(padded), weight, None, stride, 0, dilation
+    )
+    np.testing.assert_allclose(y, expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_separable_convolution_is_two() -> None:
+    engine.manual_seed(0)
+    layer = nn.SeparableConv2d(3, 5, 3, stride=2, padding="same", multiplier=2)
+    assert {n: p.shape for n, p in layer.named_parameters()} == {
+        "depthwise.weight": (6, 1, 3, 3), "pointwise.weight": (5, 6, 1, 1), "pointwise.bias": (5,),
+    }  # fmt: skip
+    x = engine.tensor(np.random.default_rng(1).normal(size=(2, 3, 6, 7)).astype(np.float32))
+    wide = ops.conv2d(x, layer.depthwise.weight, None, 2, ((0, 1), (1, 1)), groups=3)
+    expected = ops.conv2d(wide, layer.pointwise.weight, layer.pointwise.bias)
+    np.testing.assert_array_equal(layer(x).numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: nn.Conv2d(3, 4, 3, padding="full"), "found padding='full'; expected numbers"),
+        (lambda: nn.Upsample(), "found scale_factor=None and size=None; expected one"),
+        (lambda: nn.Upsample(2, size=3), "expected one of them"),
+        (lambda: nn.InstanceNorm(1e-5), "expected a whole number, or None"),
+        (lambda: nn.Crop(2)(engine.zeros(1, 1, 4, 5)), "expected to leave something"),
+    ],
+)
+def test_settings_of_layers_that_cannot_be(make, words):
+    with pytest.raises(EngineError, match=words):
+        make()
