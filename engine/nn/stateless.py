@@ -479,9 +479,10 @@ class Upsample(Module):
         self.scale_factor, self.mode, self.size = scale_factor, mode, size
 
     def forward(self, x: Any) -> Any:
-        if self.scale_factor is not None:
-            return ops.upsample(x, self.scale_factor, self.mode)
-        return ops.resize(x, self.size, self.mode)
+        if self.size is not None:
+            return ops.resize(x, self.size, self.mode)
+        assert self.scale_factor is not None
+        return ops.upsample(x, self.scale_factor, self.mode)
 
 
 class GlobalAvgPool2d(Module):

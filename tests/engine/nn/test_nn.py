@@ -108,8 +108,8 @@ def test_same_weights_give_pytorch_s_outputs_and_gradients() -> None:
             (2, 3, 4, 3),
         ),
         (
-            lambda: nn.Conv2d(3, 4, (3, 4), padding="same", dilation=(2, 1)),
-            lambda t: t.Conv2d(3, 4, (3, 4), padding="same", dilation=(2, 1)),
+            lambda: nn.Conv2d(3, 4, (3, 5), padding="same", dilation=(2, 1)),
+            lambda t: t.Conv2d(3, 4, (3, 5), padding="same", dilation=(2, 1)),
             (2, 3, 7, 8),
         ),
         (
@@ -479,7 +479,7 @@ def test_what_pytorch_saved_is_taken_as_it_is(kind):
 @pytest.mark.torch
 @pytest.mark.parametrize("size", [6, 7, 8])
 @pytest.mark.parametrize(
-    ("kernel", "stride", "dilation"), [(3, 2, 1), (2, 3, 1), (5, 4, 1), (3, 1, 2)]
+    ("kernel", "stride", "dilation"), [(3, 2, 1), (2, 3, 1), (5, 4, 1), (4, 1, 1), (3, 1, 2)]
 )
 def test_same_padding_with_a_stride_is_that_of_tensorflow(size, kernel, stride, dilation):
     import torch
