@@ -50,6 +50,36 @@ def gpu_available() -> bool:
         return False
 
 
+def require_device(device: str) -> None:
+    """Make sure that there is such a device.
+
+    Raises
+    ------
+    EngineError
+        If there is not, CuPy is not installed, or CuPy finds no GPU: says what to install.
+    """
+    if device == "cpu":
+        return
+    if device != "gpu":
+        raise EngineError(f"found device {device!r}; expected 'cpu' or 'gpu'.")
+    try:
+        module = cupy()
+    except ImportError as error:
+        raise EngineError(
+            "The gpu needs CuPy, which is not installed. Install the package for your version of "
+            "CUDA, cupy-cuda13x for instance."
+        ) from error
+    try:
+        count = int(module.cuda.runtime.getDeviceCount())
+    except Exception as error:  # a broken driver raises whatever it likes
+        raise EngineError(f"The gpu cannot be used: {error}. {_DRIVER}") from error
+    if not count:
+        raise EngineError(f"The gpu cannot be used: CuPy finds no CUDA device. {_DRIVER}")
+
+
+_DRIVER = "Install NVIDIA's driver for it, or choose the device 'cpu'."
+
+
 def to_numpy(array: Any) -> Array:
     """The array on the host, as NumPy; the array itself if it is there already."""
     return array if isinstance(array, np.ndarray) else np.asarray(array.get())
@@ -61,21 +91,21 @@ def placed(array: Array, device: str) -> Array:
     Raises
     ------
     EngineError
-        If there is no such device, or CuPy is not installed.
+        If there is no such device.
     """
     if device == "cpu":
         return to_numpy(array)
-    if device != "gpu":
-        raise EngineError(f"found device {device!r}; expected 'cpu' or 'gpu'.")
-    try:
-        module = cupy()
-    except ImportError as error:
-        raise EngineError(
-            "The gpu needs CuPy, which is not installed. Install the package for your version of "
-            "CUDA, cupy-cuda13x for instance."
-        ) from error
-    moved: Array = module.asarray(array)
+    require_device(device)
+    moved: Array = cupy().asarray(array)
     return moved
+
+
+def assign(target: Array, values: Any) -> None:
+    """Overwrite an array, wherever it lies, with numbers of the host."""
+    if isinstance(target, np.ndarray):
+        target[...] = values
+    else:
+        target[...] = cupy().asarray(np.asarray(values, target.dtype))
 
 
 def device_of(array: Array) -> str:
@@ -83,10 +113,73 @@ def device_of(array: Array) -> str:
     return "cpu" if array_module(array) is np else "gpu"
 
 
-def strided(array: Array, shape: Sequence[int], strides: Sequence[int]) -> Array:
-    """A view of the array's memory with another shape, and strides in bytes."""
-    view: Array = array_module(array).lib.stride_tricks.as_strided(array, shape, strides)
-    return view
+def address(array: Array) -> int:
+    """Where the array's first element lies, on its device."""
+    if isinstance(array, np.ndarray):
+        return int(array.__array_interface__["data"][0])
+    return int(array.data.ptr)
+
+
+def aligned(num_bytes: int, alignment: int, device: str) -> Array:
+    """Bytes, all 0, that start at a multiple of ``alignment``."""
+    if device == "gpu":
+        # CuPy's memory starts at multiples of 512.
+        made: Array = cupy().zeros(num_bytes, np.uint8)
+        return made
+    raw = np.zeros(num_bytes + alignment, np.uint8)
+    start = -address(raw) % alignment
+    return raw[start : start + num_bytes]
+
+
+def carved(
+    memory: Array, shape: Sequence[int], dtype: Any, offset: int, strides: Sequence[int]
+) -> Array:
+    """An array in contiguous memory, ``offset`` bytes from its start."""
+    if isinstance(memory, np.ndarray):
+        return np.ndarray(shape, dtype, memory, offset, strides)
+    made: Array = cupy().ndarray(shape, dtype, memory.data + offset, strides)
+    return made
+
+
+def strided(array: Array, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> Array:
+    """A view of the array's memory with another shape, strides and offset in bytes."""
+    if not isinstance(array, np.ndarray):
+        return carved(array, shape, array.dtype, offset, strides)
+    moved = np.lib.stride_tricks.as_strided(array, shape, strides)
+    if offset == 0:
+        return moved
+    interface = dict(array.__array_interface__)
+    interface["data"] = (interface["data"][0] + offset, False)
+    interface["shape"], interface["strides"] = tuple(shape), tuple(strides)
+    return np.asarray(_Holder(interface, array))
+
+
+class _Holder:
+    """Carries an array interface, and keeps the memory behind it alive."""
+
+    def __init__(self, interface: dict[str, object], owner: Array) -> None:
+        self.__array_interface__ = interface
+        self.owner = owner
+
+
+def pinned(num_bytes: int) -> Array:
+    """Bytes of the host that the GPU copies by itself, while the host goes on."""
+    return np.frombuffer(cupy().cuda.alloc_pinned_memory(num_bytes), np.uint8, num_bytes)
+
+
+def send(source: Array, target: Any) -> None:
+    """Have bytes of the host copied to the GPU, after what it was told before; returns at once."""
+    target.set(source, stream=cupy().cuda.get_current_stream())
+
+
+def fetch(source: Any, target: Array) -> None:
+    """Wait for the GPU to have done what it was told, and copy its bytes to the host."""
+    source.get(out=target)
+
+
+def wait() -> None:
+    """Wait for the GPU to have done what it was told."""
+    cupy().cuda.get_current_stream().synchronize()
 
 
 def einsum(*operands: Any, out: Array, optimize: Any = False) -> None:

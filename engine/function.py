@@ -75,6 +75,15 @@ class Primitive(ABC):
     """False if no gradient flows through, whatever the inputs: the walk back ends here."""
     elementwise: ClassVar[bool] = False
     """True if every output element depends on the input elements at its place (broadcast)."""
+    indices: ClassVar[int | None] = None
+    """The input of whole numbers that must lie in a range, if there is one.
+
+    On the host the kernel checks them. On a GPU it must not wait for them: who runs it checks.
+    """
+
+    def check(self, ids: Array, *inputs: Spec, **attrs: Any) -> None:
+        """Raise EngineError if a number among ``indices``, given on the host, is out of range."""
+        raise NotImplementedError
 
     @abstractmethod
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec | tuple[Spec, ...]:
@@ -132,6 +141,17 @@ class Primitive(ABC):
         for spec in types:
             check_size(self.name, spec)
         return types
+
+
+def measure(ids: Array, ends: Array, attrs: Mapping[str, Any]) -> None:
+    """Write the least and the greatest of ``ids`` into ``ends`` (2,), without waiting for them.
+
+    Both are in range if and only if all are; the ids that ``attrs`` says to ignore count as 0.
+    """
+    ignore = attrs.get("ignore_index")
+    counted = ids if ignore is None else np.where(ids == ignore, 0, ids)
+    np.min(counted, out=ends[0, ...])
+    np.max(counted, out=ends[1, ...])
 
 
 class ViewPrimitive(Primitive):

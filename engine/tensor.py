@@ -17,6 +17,7 @@ from engine.function import (
     ViewPrimitive,
     is_observed,
     is_recording,
+    measure,
     recording,
     tell,
     walk_back,
@@ -103,6 +104,8 @@ class Tensor(Value):
         arrays = [_data(v) for v in inputs]
         specs = [Spec(a.shape, a.dtype) for a in arrays]
         types = primitive.infer_all(specs, attrs)
+        if xp is not np and primitive.indices is not None:
+            _check_on_device(primitive, arrays[primitive.indices], specs, attrs)
         with np.errstate(all="ignore"):
             if isinstance(primitive, ViewPrimitive):
                 results = [primitive.view(arrays[0], **attrs)]
@@ -268,6 +271,16 @@ class Tensor(Value):
         return f"tensor({np.array2string(self.numpy(), separator=', ')}{suffix})"
 
     __hash__ = object.__hash__
+
+
+def _check_on_device(
+    primitive: Primitive, ids: Array, specs: Sequence[Spec], attrs: dict[str, Any]
+) -> None:
+    """Refuse indices out of range, as the kernel itself does on the host."""
+    if ids.size:
+        ends = array_module(ids).empty(2, ids.dtype)
+        measure(ids, ends, attrs)
+        primitive.check(to_numpy(ends), *specs, **attrs)
 
 
 def _data(value: Value) -> Array:

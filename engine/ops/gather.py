@@ -35,6 +35,10 @@ class _Take(Primitive):
     """Rows of a table (V, ...) by ids (...)."""
 
     name = "take"
+    indices = 1
+
+    def check(self, ids: Array, *inputs: Spec, **attrs: Any) -> None:
+        check_range("embedding", ids, inputs[0].shape[0])
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         table, ids = inputs
@@ -49,6 +53,8 @@ class _Take(Primitive):
         **attrs: Any,
     ) -> Step:
         (table, ids), out = inputs, outputs[0]
+        if not isinstance(ids, np.ndarray):
+            return lambda: take_rows(table, ids, out)
 
         def step() -> None:
             check_range("embedding", ids, table.shape[0])
@@ -107,6 +113,10 @@ class _Gather(Primitive):
     """Elements along one axis by an array of indices of the output's shape."""
 
     name = "gather"
+    indices = 1
+
+    def check(self, ids: Array, *inputs: Spec, **attrs: Any) -> None:
+        check_range("gather", ids, inputs[0].shape[attrs["axis"]])
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         x, ids = inputs
@@ -133,13 +143,19 @@ class _Gather(Primitive):
         **attrs: Any,
     ) -> Step:
         (x, ids), out, axis = inputs, outputs[0], attrs["axis"]
-        if not isinstance(x, np.ndarray) or not x.flags.c_contiguous:
 
-            def select() -> None:
-                check_range("gather", ids, x.shape[axis])
-                out[...] = np.take_along_axis(x, ids, axis)
+        def select() -> None:
+            out[...] = np.take_along_axis(x, ids, axis)
 
+        if not isinstance(x, np.ndarray):
             return select
+        if not x.flags.c_contiguous:
+
+            def checked() -> None:
+                check_range("gather", ids, x.shape[axis])
+                select()
+
+            return checked
         # By the place of each element in memory, in given arrays: nothing is allocated.
         flat, place = x.reshape(-1), scratch[0]
         strides = [s // x.itemsize for s in x.strides]
@@ -198,6 +214,10 @@ class _GatherGradient(Primitive):
 class _OneHot(Primitive):
     name = "one_hot"
     passes_gradient = False
+    indices = 0
+
+    def check(self, ids: Array, *inputs: Spec, **attrs: Any) -> None:
+        check_range("one_hot", ids, attrs["num_classes"])
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         _require_ids("one_hot", inputs[0])
@@ -212,6 +232,8 @@ class _OneHot(Primitive):
     ) -> Step:
         ids, out = inputs[0], outputs[0]
         classes = array_module(ids).arange(attrs["num_classes"])
+        if not isinstance(ids, np.ndarray):
+            return lambda: np.equal(ids[..., None], classes, out=out)
 
         def step() -> None:
             check_range("one_hot", ids, len(classes))

@@ -31,6 +31,10 @@ class _CrossEntropy(Primitive):
 
     name = "cross_entropy"
     uses_outputs = True
+    indices = 1
+
+    def check(self, ids: Array, *inputs: Spec, **attrs: Any) -> None:
+        checked_labels(ids, inputs[0].shape[1], attrs["ignore_index"])
 
     def infer(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         return inputs[0].with_shape(()), inputs[0]
@@ -52,9 +56,10 @@ class _CrossEntropy(Primitive):
         (logits, ids), (loss, p), (row, picked) = inputs, outputs, scratch
         smoothing, ignore = attrs["label_smoothing"], attrs["ignore_index"]
         classes = logits.shape[1]
+        labels_of = _labels if isinstance(ids, np.ndarray) else _labels_on_device
 
         def step() -> None:
-            labels, valid, count = checked_labels(ids, classes, ignore)
+            labels, valid, count = labels_of(ids, classes, ignore)
             # loss = log(sum(exp(z))) - target.z with z = logits - max
             np.max(logits, axis=1, keepdims=True, out=row)
             np.subtract(logits, row, out=p)
@@ -68,8 +73,8 @@ class _CrossEntropy(Primitive):
             np.log(row, out=row)
             np.subtract(row, picked, out=row)
             if valid is not None:
-                row[~valid] = 0
-            loss[...] = row.sum(dtype=np.float64) / max(count, 1)
+                np.copyto(row, 0.0, where=~valid)
+            loss[...] = row.sum(dtype=np.float64) / count
 
         return step
 
@@ -106,13 +111,14 @@ class _CrossEntropyGradient(Primitive):
         (p, ids, g), out = inputs, outputs[0]
         smoothing, ignore = attrs["label_smoothing"], attrs["ignore_index"]
         classes = p.shape[1]
+        labels_of = _labels if isinstance(ids, np.ndarray) else _labels_on_device
 
         def step() -> None:
-            labels, valid, count = checked_labels(ids, classes, ignore)
+            labels, valid, count = labels_of(ids, classes, ignore)
             np.subtract(p, smoothing / classes, out=out)
             picked = np.take_along_axis(out, labels, axis=1) - (1.0 - smoothing)
             np.put_along_axis(out, labels, picked.astype(out.dtype), axis=1)
-            np.multiply(out, g / max(count, 1), out=out)
+            np.multiply(out, g / count, out=out)
             if valid is not None:
                 np.multiply(out, valid, out=out)
 
@@ -149,6 +155,20 @@ def checked_labels(ids: Array, classes: int, ignore: int) -> tuple[Array, Array 
             "Set the number of classes, or correct the labels."
         )
     return np.where(valid, labels, 0), valid, int(valid.sum())
+
+
+def _labels(ids: Array, classes: int, ignore: int) -> tuple[Array, Array | None, Any]:
+    """``checked_labels``, and by how many to divide: 1 if there are none."""
+    labels, valid, count = checked_labels(ids, classes, ignore)
+    return labels, valid, max(count, 1)
+
+
+def _labels_on_device(ids: Array, classes: int, ignore: int) -> tuple[Array, Array | None, Any]:
+    """The same of labels on a GPU, unchecked: nothing here waits for them."""
+    labels = ids[:, None]
+    valid = labels != ignore
+    # Counted in float32: in int64 it would make what it divides a float64.
+    return np.where(valid, labels, 0), valid, np.maximum(np.sum(valid, dtype=np.float32), 1.0)
 
 
 @function("cross_entropy")

@@ -44,6 +44,16 @@ class _CheckedLengths(Primitive):
 
     name = "checked_lengths"
     passes_gradient = False
+    indices = 0
+
+    def check(self, ids: Array, *inputs: Spec, **attrs: Any) -> None:
+        most = attrs["most"]
+        low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
+        if low < 0 or high > most:
+            raise EngineError(
+                f"lengths found {low if low < 0 else high} for sequences of {most} steps; "
+                f"expected 0 to {most}. Correct the lengths, or pad the sequences more."
+            )
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         return inputs[0]
@@ -55,15 +65,12 @@ class _CheckedLengths(Primitive):
         scratch: Sequence[Array],
         **attrs: Any,
     ) -> Step:
-        lengths, out, most = inputs[0], outputs[0], attrs["most"]
+        lengths, out = inputs[0], outputs[0]
+        if not isinstance(lengths, np.ndarray):
+            return lambda: np.copyto(out, lengths)
 
         def step() -> None:
-            low, high = (int(lengths.min()), int(lengths.max())) if lengths.size else (0, 0)
-            if low < 0 or high > most:
-                raise EngineError(
-                    f"lengths found {low if low < 0 else high} for sequences of {most} steps; "
-                    f"expected 0 to {most}. Correct the lengths, or pad the sequences more."
-                )
+            self.check(lengths, **attrs)
             np.copyto(out, lengths)
 
         return step

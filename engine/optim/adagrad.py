@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -38,10 +38,16 @@ class Adagrad(Optimizer):
         return self.initial_accumulator
 
     def prepare(
-        self, weights: Array, gradients: Array, state: Mapping[str, Array], scratch: Array
+        self,
+        weights: Array,
+        gradients: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        numbers: Sequence[Array],
     ) -> Callable[[], None]:
         total = state["sum"]
         a, g = scratch
+        (rate,) = numbers
         kind = weights.dtype.type
 
         def update() -> None:
@@ -55,7 +61,7 @@ class Adagrad(Optimizer):
             np.sqrt(total, out=a)
             np.add(a, kind(self.epsilon), out=a)
             np.divide(gradient, a, out=a)
-            np.multiply(a, kind(self.learning_rate), out=a)
+            np.multiply(a, rate, out=a)
             np.subtract(weights, a, out=weights)
 
         return update

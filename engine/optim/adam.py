@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -44,27 +44,36 @@ class Adam(Optimizer):
         self.weight_decay = require("weight_decay", weight_decay)
 
     def corrections(self) -> tuple[float, float]:
-        """``learning_rate / (1 - beta1^t)`` and ``sqrt(1 - beta2^t)``."""
-        t = self.num_steps
+        """``learning_rate / (1 - beta1^t)`` and ``sqrt(1 - beta2^t)`` at the present step."""
+        return self._corrections(self.num_steps)
+
+    def _corrections(self, t: int) -> tuple[float, float]:
         # 1 - beta^t by expm1: the plain difference loses digits in the first steps.
         first = -math.expm1(t * math.log(self.beta1)) if self.beta1 else 1.0
         second = -math.expm1(t * math.log(self.beta2)) if self.beta2 else 1.0
         return self.learning_rate / first, math.sqrt(second)
 
+    def numbers(self, step: int) -> tuple[float, ...]:
+        decay = 1.0 - self.learning_rate * self.weight_decay
+        return (*self._corrections(step), decay)
+
     def prepare(
-        self, weights: Array, gradients: Array, state: Mapping[str, Array], scratch: Array
+        self,
+        weights: Array,
+        gradients: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        numbers: Sequence[Array],
     ) -> Callable[[], None]:
         m, v = state["mean"], state["square"]
         a, b = scratch
+        rate, root, decay = numbers
         kind = weights.dtype.type
 
         def update() -> None:
-            rate, root = self.corrections()
             gradient = gradients
             if self.weight_decay and self.decoupled:
-                np.multiply(
-                    weights, kind(1.0 - self.learning_rate * self.weight_decay), out=weights
-                )
+                np.multiply(weights, decay, out=weights)
             elif self.weight_decay:
                 np.multiply(weights, self.weight_decay, out=b)
                 np.add(b, gradients, out=b)
@@ -77,10 +86,10 @@ class Adam(Optimizer):
             np.multiply(v, kind(self.beta2), out=v)
             np.add(v, a, out=v)
             np.sqrt(v, out=a)
-            np.divide(a, kind(root), out=a)
+            np.divide(a, root, out=a)
             np.add(a, kind(self.epsilon), out=a)
             np.divide(m, a, out=a)
-            np.multiply(a, kind(rate), out=a)
+            np.multiply(a, rate, out=a)
             np.subtract(weights, a, out=weights)
 
         return update

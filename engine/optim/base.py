@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from engine.backend import Array, array_module, device_of, placed, to_numpy
+from engine.backend import Array, array_module, assign, device_of, placed, to_numpy
 from engine.errors import EngineError
 from engine.tensor import Tensor
 
@@ -56,18 +56,30 @@ class Optimizer(ABC):
         self.parameters = list(parameters or ())
         self.num_steps = 0
         self._slots: dict[int, tuple[dict[str, Array], Callable[[], None], Array]] = {}
+        self._numbers: dict[tuple[str, np.dtype[Any]], Array] = {}
 
     def initial(self, name: str) -> float:
         """Value that the state array ``name`` starts from."""
         return 0.0
 
+    def numbers(self, step: int) -> tuple[float, ...]:
+        """What differs from step to step, at ``step``, which is 1 for the first."""
+        return (self.learning_rate,)
+
     @abstractmethod
     def prepare(
-        self, weights: Array, gradients: Array, state: Mapping[str, Array], scratch: Array
+        self,
+        weights: Array,
+        gradients: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        numbers: Sequence[Array],
     ) -> Callable[[], None]:
-        """The update bound to its arrays; ``num_steps`` has been counted up when it is called.
+        """The update bound to its arrays.
 
-        The four arrays are alike; ``scratch`` is (2, ...) of them.
+        The first four are alike; ``scratch`` is (2, ...) of them. ``numbers`` are arrays of no
+        axes beside them, which hold what ``numbers`` gives for the step when the update is called:
+        so nothing that changes is part of the update itself.
         """
 
     def new_state(self, like: Array) -> dict[str, Array]:
@@ -77,11 +89,13 @@ class Optimizer(ABC):
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         self.num_steps += 1
-        for i, parameter in enumerate(self.parameters):
-            if parameter.grad is None:
-                continue
-            arrays, update = self._slot(i)
-            arrays[""][...] = parameter.grad.data
+        given = [i for i, p in enumerate(self.parameters) if p.grad is not None]
+        slots = [(self.parameters[i].grad, *self._slot(i)) for i in given]
+        for array in self._numbers.values():
+            assign(array, self.numbers(self.num_steps))
+        for grad, arrays, update in slots:
+            assert grad is not None
+            arrays[""][...] = grad.data
             with np.errstate(all="ignore"):
                 update()
 
@@ -96,9 +110,19 @@ class Optimizer(ABC):
             arrays = {name: placed(array, device) for name, array in kept.items()}
             arrays[""] = xp.empty_like(data)
             room = xp.empty((2, *data.shape), data.dtype)
-            found = (arrays, self.prepare(data, arrays[""], arrays, room), data)
+            numbers = self._numbers_beside(data)
+            found = (arrays, self.prepare(data, arrays[""], arrays, room, numbers), data)
             self._slots[i] = found
         return found[:2]
+
+    def _numbers_beside(self, data: Array) -> list[Array]:
+        """The numbers of the present step where ``data`` lies, one array each."""
+        key = device_of(data), data.dtype
+        if key not in self._numbers:
+            count = len(self.numbers(1))
+            self._numbers[key] = array_module(data).empty(count, data.dtype)
+        whole = self._numbers[key]
+        return [whole[i, ...] for i in range(len(whole))]
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

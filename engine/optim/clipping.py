@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -31,6 +31,35 @@ def clip_flat(
     if max_value is not None:
         np.clip(gradients, -max_value, max_value, out=gradients)
     return norm
+
+
+def clip_on_device(
+    gradients: Array,
+    scratch: Array,
+    norm: Array,
+    max_norm: float | None,
+    max_value: float | None,
+) -> Callable[[], None]:
+    """``clip_flat`` as a step that does not wait for the norm, but leaves it in ``norm``.
+
+    ``norm`` is float64 and has no axes, like what is made of it here.
+    """
+    scale, factor = np.empty_like(norm), np.empty_like(norm, dtype=gradients.dtype)
+
+    def step() -> None:
+        if max_norm is not None:
+            np.multiply(gradients, gradients, out=scratch)
+            np.sum(scratch, dtype=np.float64, out=norm)
+            np.sqrt(norm, out=norm)
+            np.add(norm, 1e-6, out=scale)
+            np.divide(max_norm, scale, out=scale)
+            np.minimum(scale, 1.0, out=scale)  # a norm that is no number stays none
+            np.copyto(factor, scale, casting="same_kind")
+            np.multiply(gradients, factor, out=gradients)
+        if max_value is not None:
+            np.clip(gradients, -max_value, max_value, out=gradients)
+
+    return step
 
 
 def check_limits(max_norm: float | None, max_value: float | None) -> None:

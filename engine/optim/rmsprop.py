@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -46,10 +46,16 @@ class RMSprop(Optimizer):
         self.state_names = tuple(names)
 
     def prepare(
-        self, weights: Array, gradients: Array, state: Mapping[str, Array], scratch: Array
+        self,
+        weights: Array,
+        gradients: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        numbers: Sequence[Array],
     ) -> Callable[[], None]:
         square, average, velocity = state["square"], state.get("mean"), state.get("velocity")
         a, g = scratch
+        (rate,) = numbers
         kind = weights.dtype.type
 
         def update() -> None:
@@ -74,11 +80,11 @@ class RMSprop(Optimizer):
             np.add(a, kind(self.epsilon), out=a)
             np.divide(gradient, a, out=a)
             if velocity is None:
-                np.multiply(a, kind(self.learning_rate), out=a)
+                np.multiply(a, rate, out=a)
             else:
                 np.multiply(velocity, kind(self.momentum), out=velocity)
                 np.add(velocity, a, out=velocity)
-                np.multiply(velocity, kind(self.learning_rate), out=a)
+                np.multiply(velocity, rate, out=a)
             np.subtract(weights, a, out=weights)
 
         return update

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -39,13 +39,18 @@ class SGD(Optimizer):
             self.state_names = ()
 
     def prepare(
-        self, weights: Array, gradients: Array, state: Mapping[str, Array], scratch: Array
+        self,
+        weights: Array,
+        gradients: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        numbers: Sequence[Array],
     ) -> Callable[[], None]:
         velocity = state.get("velocity")
         g, step = scratch
+        (rate,) = numbers
 
         def update() -> None:
-            rate = weights.dtype.type(self.learning_rate)
             gradient = gradients
             if self.weight_decay:
                 np.multiply(weights, self.weight_decay, out=g)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, require_device
 from engine.errors import DTypeError, EngineError, PlanError
 from engine.function import FUNCTIONS, check_size
 from engine.init import checked
@@ -244,6 +244,7 @@ class PlanBuilder:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         accumulate: int = 1,
+        device: str = "cpu",
     ) -> Plan:
         """Make the plan: draw the parameters, lay out the memory.
 
@@ -263,9 +264,18 @@ class PlanBuilder:
             Greatest norm of all gradients together, and greatest size of each element.
         accumulate : int
             Batches whose mean gradient makes one step of the optimiser.
+        device : str
+            "cpu", or "gpu": all arrays of the plan lie in CuPy's memory there, batches and results
+            stay NumPy's.
+
+        Raises
+        ------
+        EngineError
+            If a setting is out of range, or the device is not there: says what to install.
         """
         from engine.plan.plan import Plan
 
+        require_device(device)
         check_limits(clip_norm, clip_value)
         whole = [("accumulate", accumulate, 1), ("num_threads", num_threads, 0)]
         whole += [("max_threads", max_threads, 0)]
@@ -277,7 +287,15 @@ class PlanBuilder:
                 )
         limits = (clip_norm, clip_value)
         return Plan(
-            self, optimizer, seed, tuple(frozen), num_threads, max_threads, limits, accumulate
+            self,
+            optimizer,
+            seed,
+            tuple(frozen),
+            num_threads,
+            max_threads,
+            limits,
+            accumulate,
+            device,
         )
 
     @property

@@ -74,7 +74,7 @@ def plan_memory(
     ----------
     calls : in the order in which they run
     fixed : by ``id(value)``
-        Arrays of the leaves.
+        Arrays of the leaves, constants included.
     forced : by ``id(value)``
         Arrays into which these computed values must be written.
     kept : values
@@ -142,7 +142,7 @@ def _place_leaf(
     layout: Layout, orders: dict[int, Axes], value: Value, fixed: Mapping[int, Array]
 ) -> None:
     assert isinstance(value, StaticValue)
-    array = value.data if value.data is not None else fixed[id(value)]
+    array = fixed[id(value)]
     storage = Storage(array.nbytes, 0, 0, fixed=array)
     layout.places[id(value)] = Place(storage, array.dtype, array.shape, array.strides)
     orders[id(value)] = _order_of(array.strides, array.shape)

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, address, aligned, assign, carved, to_numpy
 from engine.errors import PlanError, ShapeError
 from engine.init import draw
 from engine.native import enabled as native_enabled
 from engine.ops.windows import channels_last
 from engine.optim.base import Optimizer, require
-from engine.optim.clipping import clip_flat
+from engine.optim.clipping import clip_flat, clip_on_device
 from engine.plan.builder import BATCH, Leaf, PlanBuilder, Tracer
 from engine.plan.graph import StaticGraph, StaticValue
 from engine.plan.memory import ALIGNMENT, ordered_strides
 from engine.plan.program import Arena, NamedStep, Program
-from engine.random import KEY_DTYPE, RandomState
+from engine.plan.transfer import Block, Exchange, Item, Key
+from engine.random import RandomState
 from engine.value import Value
 
 if TYPE_CHECKING:
@@ -32,24 +33,31 @@ if TYPE_CHECKING:
     from engine.native.writer import Writer
 
 TOTAL = "loss"
+NUMBERS: Key = ("numbers", "")
+NORM: Key = ("norm", "")
 PROGRAMS = ("train", "gradients", "evaluate", "forward")
 MAX_PROGRAMS = 24
 """Programs kept at a time; the one unused for longest goes first."""
 
 
 class _Compiled:
-    """A program with the arrays through which batches enter and results leave."""
+    """A program with the arrays through which batches enter and results leave.
 
-    def __init__(
-        self,
-        program: Program,
-        inputs: dict[str, Array],
-        keys: list[Array],
-        outputs: dict[str, Array],
-        scalars: dict[str, Array],
-    ) -> None:
-        self.program, self.inputs, self.keys = program, inputs, keys
-        self.outputs, self.scalars = outputs, scalars
+    ``exchange`` moves them to a GPU and back; it is None on the CPU, where ``scalars`` lie where
+    the program leaves them.
+    """
+
+    def __init__(self, program: Program, feed: Block, exchange: Exchange | None) -> None:
+        self.program, self.feed, self.exchange = program, feed, exchange
+        self.inputs = {name: a for (kind, name), a in feed.host.items() if kind == "input"}
+        self.keys = [a for (kind, _), a in feed.host.items() if kind == "key"]
+        roots = program.roots
+        self.outputs = {k[2:]: v for k, v in roots.items() if k.startswith("o:")}
+        self.scalars = {k[2:]: v for k, v in roots.items() if k.startswith("s:")}
+        if exchange is not None:
+            self.scalars = {k: exchange.results.host["scalar", k] for k in self.scalars}
+        self.update: Callable[[], None] | None = None
+        """The optimiser's step, by the numbers that are fed; on a GPU it limits gradients too."""
 
 
 class Plan:
@@ -69,7 +77,9 @@ class Plan:
         max_threads: int,
         limits: tuple[float | None, float | None] = (None, None),
         accumulate: int = 1,
+        device: str = "cpu",
     ) -> None:
+        self.device = device
         self._records = tuple(builder.records)
         self._outputs, self._losses = dict(builder.outputs), dict(builder.losses)
         self._metrics = dict(builder.metrics)
@@ -83,24 +93,21 @@ class Plan:
         self._channels_last = builder.convolved
         self._reached = builder.reached
         self._random = RandomState(self.seed)
-        self._arena = Arena()
+        self._arena = Arena(device)
         self._programs: dict[tuple[Any, ...], _Compiled] = {}
         self._teams: dict[int, Team] = {}
         self._native: set[tuple[Any, ...]] = set()
         self._make_arrays()
         self._optimizer = copy.copy(optimizer)
         self._optimizer_state: dict[str, Array] = {}
-        self._update: Callable[[], None] | None = None
+        self._scratch = self._zeros(0)
         if self._optimizer is not None:
             self._optimizer.parameters = []
             self._optimizer_state = self._optimizer.new_state(self._weights)
-            self._scratch = np.empty((2, self._weights.size), np.float32)
-            self._update = self._optimizer.prepare(
-                self._weights, self._gradients, self._optimizer_state, self._scratch
-            )
+            self._scratch = self._zeros(2 * self._weights.size).reshape(2, self._weights.size)
         self._limits, self._accumulate = limits, accumulate
         self._pending = 0
-        self._sum = np.zeros(self._weights.size if accumulate > 1 else 0, np.float32)
+        self._sum = self._zeros(self._weights.size if accumulate > 1 else 0)
         self._norm = np.zeros(1)
         self._native_update: Callable[[], None] | None = None
         self.gradient_norm: float | None = None
@@ -113,8 +120,8 @@ class Plan:
         trained = self._trained()
         sizes = {k: _rounded(math.prod(_sizes(named[k]))) for k in trained}
         total = sum(sizes.values())
-        self._weights = _aligned(total)
-        self._gradients = _aligned(total)
+        self._weights = self._zeros(total)
+        self._gradients = self._zeros(total)
         self._parameters: dict[str, Array] = {}
         self._states: dict[str, Array] = {}
         self._slots: dict[str, Array] = {}
@@ -127,15 +134,19 @@ class Plan:
                 strides = ordered_strides(shape, self._order(name, shape), 4)
                 start = offset * 4
                 offset += sizes[name]
-                array = np.ndarray(shape, np.float32, self._weights, start, strides)
-                self._slots[name] = np.ndarray(shape, np.float32, self._gradients, start, strides)
+                array = carved(self._weights, shape, np.float32, start, strides)
+                self._slots[name] = carved(self._gradients, shape, np.float32, start, strides)
             else:
                 strides = ordered_strides(shape, self._order(name, shape), leaf.dtype.itemsize)
-                array = np.ndarray(
-                    shape, leaf.dtype, _aligned(max(values.size, 1), leaf.dtype), 0, strides
-                )
-            array[...] = values
+                memory = aligned(values.size * leaf.dtype.itemsize, ALIGNMENT, self.device)
+                array = carved(memory, shape, leaf.dtype, 0, strides)
+            assign(array, values)
             (self._parameters if leaf.kind == "parameter" else self._states)[name] = array
+
+    def _zeros(self, size: int) -> Array:
+        """Float32 on the plan's device, from the start of a cache line on."""
+        memory = aligned(size * 4, ALIGNMENT, self.device)
+        return carved(memory, (size,), np.float32, 0, (4,))
 
     def _order(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         if name in self._channels_last and len(shape) > 2:
@@ -155,12 +166,15 @@ class Plan:
 
     @property
     def parameters(self) -> Mapping[str, Array]:
-        """Views of all parameters by name; writing to them changes the model."""
+        """Views of all parameters by name; writing to them changes the model.
+
+        They are CuPy's arrays in a plan on the GPU.
+        """
         return dict(self._parameters)
 
     @property
     def state(self) -> Mapping[str, Array]:
-        """Views of all states by name."""
+        """Views of all states by name, as of ``parameters``."""
         return dict(self._states)
 
     @property
@@ -191,7 +205,7 @@ class Plan:
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of parameters and states by name, row-major."""
-        return {k: np.array(v, order="C") for k, v in {**self._parameters, **self._states}.items()}
+        return {k: _copied(v) for k, v in {**self._parameters, **self._states}.items()}
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Take over parameters and states.
@@ -204,13 +218,13 @@ class Plan:
         own = {**self._parameters, **self._states}
         _check_names("weights", arrays, own)
         for name, array in own.items():
-            array[...] = arrays[name]
+            assign(array, arrays[name])
 
     def optimizer_state_dict(self) -> dict[str, Any]:
         """Copies of what the optimiser needs to go on: plain numbers, and arrays by name."""
         optimizer = self._require_optimizer()
         arrays = {
-            f"{name}.{slot}": np.array(self._within(whole, name), order="C")
+            f"{name}.{slot}": _copied(self._within(whole, name))
             for slot, whole in self._optimizer_state.items()
             for name in self._slots
         }
@@ -235,15 +249,15 @@ class Plan:
                 )
         _check_names("optimizer state", state["arrays"], own)
         for name, array in own.items():
-            array[...] = state["arrays"][name]
+            assign(array, state["arrays"][name])
         optimizer.num_steps = int(state["num_steps"])
         optimizer.learning_rate = float(state["learning_rate"])
 
     def _within(self, whole: Array, name: str) -> Array:
         """The part of a flat array that belongs to one parameter, in that parameter's shape."""
         slot = self._slots[name]
-        start = slot.__array_interface__["data"][0] - self._gradients.__array_interface__["data"][0]
-        return np.ndarray(slot.shape, whole.dtype, whole, start, slot.strides)
+        start = address(slot) - address(self._gradients)
+        return carved(whole, slot.shape, whole.dtype, start, slot.strides)
 
     @property
     def random_state(self) -> dict[str, int]:
@@ -267,7 +281,7 @@ class Plan:
         The code is made once for a model and a processor and then kept on disk. Results agree
         with those of the NumPy kernels to float32 rounding, so prepare before the first step if
         a run is to be repeated exactly. What is not prepared runs on NumPy kernels, and so does
-        everything without llvmlite or with ``ENGINE_NATIVE=off``.
+        everything without llvmlite or with ``ENGINE_NATIVE=off``, or on the GPU.
 
         Parameters
         ----------
@@ -276,7 +290,7 @@ class Plan:
         progress : callable, optional
             ``progress(done, total)`` while kernels are compiled.
         """
-        if not native_enabled():
+        if self.device != "cpu" or not native_enabled():
             return False
         for name in what:
             key = (name, name in ("train", "gradients"), batch_size)
@@ -327,12 +341,16 @@ class Plan:
         """Outputs by name. Needs only the inputs on which outputs depend; changes nothing."""
         compiled = self._feed("forward", training, batch)
         compiled.program.run()
-        return {k: np.array(v, order="C") for k, v in compiled.outputs.items()}
+        if compiled.exchange is not None:
+            compiled.exchange.fetch()
+        return {k: _copied(v) for k, v in compiled.outputs.items()}
 
     def evaluate(self, batch: Mapping[str, Array]) -> dict[str, float]:
         """``loss`` (the weighted total), each loss and each metric, in inference mode."""
         compiled = self._feed("evaluate", False, batch)
         compiled.program.run()
+        if compiled.exchange is not None:
+            compiled.exchange.fetch()
         return {k: float(v) for k, v in compiled.scalars.items()}
 
     def train_step(self, batch: Mapping[str, Array]) -> dict[str, float]:
@@ -342,13 +360,21 @@ class Plan:
         compiled.program.run()
         if not compiled.program.updates:
             with np.errstate(all="ignore"):
-                self._step(optimizer)
+                self._step(optimizer, compiled)
         else:
             self._note_norm()
         self._random.advance()
+        if compiled.exchange is not None:
+            self._fetch_step(compiled.exchange)
         return {k: float(v) for k, v in compiled.scalars.items()}
 
-    def _step(self, optimizer: Optimizer) -> None:
+    def _fetch_step(self, exchange: Exchange) -> None:
+        """Wait for a training step on a GPU, and for the norm of its gradients."""
+        exchange.fetch()
+        if self._limits[0] is not None and not self._pending:
+            self.gradient_norm = float(exchange.results.host[NORM])
+
+    def _step(self, optimizer: Optimizer, compiled: _Compiled) -> None:
         """Accumulate, clip, update."""
         if self._accumulate > 1:
             np.add(self._sum, self._gradients, out=self._sum)
@@ -362,11 +388,13 @@ class Plan:
             self._native_update()
             self._note_norm()
             return
-        if self._limits != (None, None):
-            self.gradient_norm = clip_flat(self._gradients, self._scratch[0], *self._limits)
-        assert self._update is not None
         optimizer.num_steps += 1
-        self._update()
+        if compiled.exchange is None:
+            if self._limits != (None, None):
+                self.gradient_norm = clip_flat(self._gradients, self._scratch[0], *self._limits)
+            compiled.feed.host[NUMBERS][...] = optimizer.numbers(optimizer.num_steps)
+        assert compiled.update is not None
+        compiled.update()
 
     def _note_norm(self) -> None:
         """Take over the norm that a native update has found."""
@@ -379,12 +407,12 @@ class Plan:
         """Losses and metrics, and the gradient of each trained parameter. Changes nothing."""
         compiled = self._feed("gradients", training, batch)
         compiled.program.run()
+        if compiled.exchange is not None:
+            compiled.exchange.fetch()
         return (
             {k: float(v) for k, v in compiled.scalars.items()},
             {
-                k: np.array(self._slots[k], order="C")
-                if k in self._slots
-                else np.zeros(v.shape, v.dtype)
+                k: _copied(self._slots[k]) if k in self._slots else np.zeros(v.shape, v.dtype)
                 for k, v in self._parameters.items()
                 if k not in self._frozen
             },
@@ -399,7 +427,7 @@ class Plan:
         return tuple(self._compiled(what, training, batch_size).program.steps)
 
     def trace(self, batch: Mapping[str, Array], what: str = "train") -> Iterator[NamedStep]:
-        """Run a program on a batch call by call, on NumPy kernels, and yield each that has run.
+        """Run a program on a batch call by call, on no native code, and yield each that has run.
 
         A step's arrays are to be looked at then: later steps may lie in the same memory. Going on
         to the end of "train" ends with the optimiser's step, as ``train_step`` does; stopping
@@ -414,8 +442,10 @@ class Plan:
             yield step
         if what == "train":
             with np.errstate(all="ignore"):
-                self._step(self._require_optimizer())
+                self._step(self._require_optimizer(), compiled)
             self._random.advance()
+            if compiled.exchange is not None:
+                self._fetch_step(compiled.exchange)
 
     def memory(self, batch_size: int, what: str = "train") -> int:
         """Bytes that intermediate results of a program take."""
@@ -428,6 +458,8 @@ class Plan:
                 f"{', '.join(self.inputs)}."
             )
         compiled = self._compiled(what, training, self._batch_size(batch))
+        if compiled.exchange is not None:
+            compiled.exchange.open()
         for name, target in compiled.inputs.items():
             if name not in batch:
                 have = ", ".join(sorted(batch)) or "nothing"
@@ -447,6 +479,11 @@ class Plan:
             np.copyto(target, source)
         for number, key in enumerate(compiled.keys):
             key[...] = self._random.key(number)
+        if compiled.exchange is not None:
+            if compiled.update is not None:
+                optimizer = self._require_optimizer()
+                compiled.feed.host[NUMBERS][...] = optimizer.numbers(optimizer.num_steps + 1)
+            compiled.exchange.send()
         return compiled
 
     def _batch_size(self, batch: Mapping[str, Array]) -> int:
@@ -505,42 +542,60 @@ class Plan:
                     forced.append((grad, self._slots[name]))
         if what == "train":
             late = [(new, self._states[old.name]) for old, new in graph.effects.values()]
-        fixed: dict[int, Array] = {}
-        inputs: dict[str, Array] = {}
-        keys: list[Array] = []
-        for value in graph.leaves:
-            if value.kind == "input":
-                strides = ordered_strides(
-                    value.shape, self._order(value.name, value.shape), value.dtype.itemsize
-                )
-                memory = np.empty(max(value.size, 1), value.dtype)
-                array = np.ndarray(value.shape, value.dtype, memory, 0, strides)
-                inputs[value.name] = array
-            elif value.kind == "key":
-                array = np.empty(2, KEY_DTYPE)
-                keys.append(array)
-            else:
-                own = self._parameters if value.kind == "parameter" else self._states
-                array = own[value.name]
-            fixed[id(value)] = array
         roots = {
             **{f"o:{k}": v for k, v in outputs.items()},
             **{f"s:{k}": v for k, v in scalars.items()},
         }
-        program = Program(graph, roots, fixed, forced, late, self._arena)
-        used = {
-            id(v)
-            for call in graph.needed([*roots.values(), *(v for v, _ in (*forced, *late))])
-            for v in call.inputs
-        } | {id(v) for v in roots.values()}
-        wanted = {v.name for v in graph.leaves if v.kind == "input" and id(v) in used}
-        return _Compiled(
-            program,
-            {k: v for k, v in inputs.items() if k in wanted},
-            keys,
-            {k: program.roots[f"o:{k}"] for k in outputs},
-            {k: program.roots[f"s:{k}"] for k in scalars},
+        calls = graph.needed([*roots.values(), *(v for v, _ in (*forced, *late))])
+        used = {id(v) for call in calls for v in call.inputs} | {id(v) for v in roots.values()}
+        fed = {
+            (v.kind, v.name): v
+            for v in graph.leaves
+            if v.kind == "key" or (v.kind == "input" and id(v) in used)
+        }
+        items = {
+            key: Item(v.shape, v.dtype, self._order(v.name, v.shape)) for key, v in fed.items()
+        }
+        if what == "train" and self._optimizer is not None:
+            items[NUMBERS] = Item((len(self._optimizer.numbers(1)),), np.dtype(np.float32))
+        feed, exchange = Block(items, self.device), None
+        if self.device != "cpu":
+            room = {NORM: Item((), np.dtype(np.float64))}
+            room |= {("scalar", k): Item((), v.dtype) for k, v in scalars.items()}
+            exchange = Exchange(feed, room, calls)
+            forced += [(v, exchange.results.arrays["scalar", k]) for k, v in scalars.items()]
+        fixed = {id(v): feed.arrays[key] for key, v in fed.items()}
+        for value in graph.leaves:
+            own = {"parameter": self._parameters, "state": self._states}.get(value.kind)
+            if own is not None:
+                fixed[id(value)] = own[value.name]
+        program = Program(graph, roots, fixed, forced, late, self._arena, exchange)
+        compiled = _Compiled(program, feed, exchange)
+        if NUMBERS in items:
+            compiled.update = self._bound_update(feed, exchange)
+        return compiled
+
+    def _bound_update(self, feed: Block, exchange: Exchange | None) -> Callable[[], None]:
+        """The optimiser's step by the numbers in ``feed``, on a GPU with the limits before it."""
+        assert self._optimizer is not None
+        numbers = feed.arrays[NUMBERS]
+        update = self._optimizer.prepare(
+            self._weights,
+            self._gradients,
+            self._optimizer_state,
+            self._scratch,
+            [numbers[i, ...] for i in range(len(numbers))],
         )
+        if exchange is None or self._limits == (None, None):
+            return update
+        norm = exchange.results.arrays[NORM]
+        limit = clip_on_device(self._gradients, self._scratch[0], norm, *self._limits)
+
+        def limited() -> None:
+            limit()
+            update()
+
+        return limited
 
     def _scalars(self, tracer: Tracer) -> dict[str, Value]:
         """The weighted total, each loss and each metric."""
@@ -597,8 +652,6 @@ def _rounded(size: int) -> int:
     return -(-size // per_line) * per_line
 
 
-def _aligned(size: int, dtype: Any = np.float32) -> Array:
-    """Zeros that start on a cache line."""
-    raw = np.zeros(size * np.dtype(dtype).itemsize + ALIGNMENT, np.uint8)
-    start = -raw.__array_interface__["data"][0] % ALIGNMENT
-    return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype)
+def _copied(array: Array) -> Array:
+    """A row-major copy on the host."""
+    return np.array(to_numpy(array), order="C")

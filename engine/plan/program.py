@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, aligned, carved, placed, strided
 from engine.function import PRIMITIVES, Call, Primitive, Step, ViewPrimitive
 from engine.plan.graph import StaticGraph
 from engine.plan.memory import ALIGNMENT, Place, plan_memory
@@ -17,14 +17,15 @@ from engine.value import Value
 if TYPE_CHECKING:
     from engine.native.runtime import Team
     from engine.native.writer import Writer
+    from engine.plan.transfer import Exchange
 
 
 @dataclass(frozen=True, slots=True)
 class NamedStep:
     """One kernel call: which primitive, for which node of the model, and the arrays it touches.
 
-    ``run`` is the NumPy kernel, bound to these arrays. Everything is at hand with which another
-    kernel can do the same in its place.
+    ``run`` is the kernel, bound to these arrays, which are CuPy's in a plan on the GPU. Everything
+    is at hand with which another kernel can do the same in its place.
     """
 
     primitive: Primitive
@@ -43,15 +44,14 @@ class NamedStep:
 class Arena:
     """Memory that programs share: they never run at the same time."""
 
-    def __init__(self) -> None:
-        self._memory = np.empty(0, np.uint8)
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self._memory = aligned(0, ALIGNMENT, device)
 
     def reserve(self, num_bytes: int) -> Array:
         """At least so many bytes, aligned; an earlier, smaller piece stays with its program."""
         if num_bytes > self._memory.size:
-            raw = np.empty(num_bytes + ALIGNMENT, np.uint8)
-            start = -raw.__array_interface__["data"][0] % ALIGNMENT
-            self._memory = raw[start : start + num_bytes]
+            self._memory = aligned(num_bytes, ALIGNMENT, self.device)
         return self._memory
 
 
@@ -67,6 +67,8 @@ class Program:
         Where leaves lie.
     forced, late : (value, array)
         Where computed values must be written: as soon as they are known, or at the end.
+    exchange : Exchange, optional
+        Checks indices on a GPU in the place of the kernels.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Program:
         forced: Sequence[tuple[Value, Array]],
         late: Sequence[tuple[Value, Array]],
         arena: Arena,
+        exchange: Exchange | None = None,
     ) -> None:
         calls = graph.needed([*roots.values(), *(value for value, _ in (*forced, *late))])
         # What only new states need comes last: it would stand between calls that can be joined.
@@ -84,6 +87,11 @@ class Program:
         known = {call.order for call in first}
         calls = [*first, *(call for call in calls if call.order not in known)]
         calls, targets = _land(graph, calls, forced, late)
+        fixed = dict(fixed)
+        for value in (*roots.values(), *(v for call in calls for v in call.inputs)):
+            data = getattr(value, "data", None)
+            if data is not None and id(value) not in fixed:
+                fixed[id(value)] = placed(data, arena.device)
         layout = plan_memory(calls, fixed, targets, list(roots.values()))
         memory = arena.reserve(layout.num_bytes)
         self.num_bytes = layout.num_bytes
@@ -98,11 +106,11 @@ class Program:
                     and place.strides == base.strides
                 ):
                     return base
-                return _view(base, place)
+                return strided(base, place.shape, place.strides, place.offset)
             offset = place.storage.offset + place.offset
             if not place.storage.num_bytes:
-                return np.empty(place.shape, place.dtype)
-            return np.ndarray(place.shape, place.dtype, memory, offset, place.strides)
+                return carved(memory, place.shape, place.dtype, 0, place.strides)
+            return carved(memory, place.shape, place.dtype, offset, place.strides)
 
         arrays: dict[int, Array] = {}
         for call in calls:
@@ -117,16 +125,14 @@ class Program:
             outputs = tuple(arrays[id(v)] for v in call.outputs)
             room = tuple(array(place) for place in scratch)
             run = call.primitive.prepare(inputs, outputs, room, **call.attrs)
+            if exchange is not None:
+                run = exchange.around(call, inputs, run)
             self.steps.append(
                 NamedStep(call.primitive, call.attrs, call.scope, run, inputs, outputs, room)
             )
         self.roots: dict[str, Array] = {}
-        for name, value in roots.items():
-            if id(value) in arrays:
-                self.roots[name] = arrays[id(value)]
-            else:  # a leaf that nothing reads
-                data = getattr(value, "data", None)
-                self.roots[name] = fixed[id(value)] if data is None else data
+        for name, value in roots.items():  # perhaps a leaf that nothing reads
+            self.roots[name] = arrays[id(value)] if id(value) in arrays else fixed[id(value)]
         self._run: list[Callable[[], object]] = [s.run for s in self.steps]
         self.updates = False
         """True if a run ends with the optimiser's step."""
@@ -152,25 +158,6 @@ class Program:
         with np.errstate(all="ignore"):
             for step in self._run:
                 step()
-
-
-def _view(base: Array, place: Place) -> Array:
-    """A strided view into memory that exists already, at ``place.offset`` bytes from its start."""
-    moved = np.lib.stride_tricks.as_strided(base, place.shape, place.strides)
-    if place.offset == 0:
-        return moved
-    interface = dict(base.__array_interface__)
-    interface["data"] = (interface["data"][0] + place.offset, False)
-    interface["shape"], interface["strides"] = place.shape, place.strides
-    return np.asarray(_Holder(interface, base))
-
-
-class _Holder:
-    """Carries an array interface, and keeps the memory behind it alive."""
-
-    def __init__(self, interface: dict[str, object], owner: Array) -> None:
-        self.__array_interface__ = interface
-        self.owner = owner
 
 
 def _land(

@@ -3,12 +3,14 @@
 The numbers are NumPy's. What the double adds are CuPy's refusals: an array never turns into one of
 the host by itself, a host array is no operand beside it, ufuncs know neither ``where`` nor most
 reductions, ``einsum`` writes into no given array, ``take`` has no mode. Views share memory, and a
-reduction to a scalar stays an array.
+reduction to a scalar stays an array. ``transfers`` counts what goes between host and device; each
+back to the host makes it wait, and until then what is sent must stay as it is.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +42,7 @@ FUNCTIONS = {
     "take": {"axis", "out"},
     "take_along_axis": {"axis"},
     "transpose": {"axes"},
+    "where": set(),
     "zeros_like": {"dtype"},
 }
 """Functions that NumPy hands over to CuPy, and the options that CuPy's have."""
@@ -50,9 +53,16 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
 
     __module__ = "cupy"
 
-    def __init__(self, host: Any) -> None:
-        self.host: Any = np.asarray(host)
+    host: Any
 
+    def __init__(self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None):
+        if memptr is None:
+            if strides is not None:
+                raise ValueError("memptr is required if strides is given.")
+            memptr = MemoryPointer(np.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize, "u1"))
+        self.host = memptr.array(tuple(shape), np.dtype(dtype), strides)
+
+    data = property(lambda self: MemoryPointer(self.host))
     shape = property(lambda self: self.host.shape)
     dtype = property(lambda self: self.host.dtype)
     ndim = property(lambda self: self.host.ndim)
@@ -61,40 +71,69 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
     itemsize = property(lambda self: self.host.itemsize)
     strides = property(lambda self: self.host.strides)
     flags = property(lambda self: self.host.flags)
-    T = property(lambda self: ndarray(self.host.T))
+    T = property(lambda self: wrap(self.host.T))
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError("Implicit conversion to a NumPy array is not allowed.")
 
-    def get(self) -> Any:
-        return self.host.copy()
+    def get(self, stream: Any = None, order: str = "C", out: Any = None) -> Any:
+        transfers["out"] += 1
+        synchronize()
+        if out is None:
+            return self.host.copy(order)
+        if type(out) is not np.ndarray or out.dtype != self.dtype or out.shape != self.shape:
+            raise TypeError("array cannot be obtained from cupy.ndarray")
+        out[...] = self.host
+        return out
+
+    def set(self, arr: Any, stream: Any = None) -> None:
+        transfers["in"] += 1
+        under_way.append((arr, arr.tobytes()))
+        if type(arr) is not np.ndarray or arr.dtype != self.dtype or arr.shape != self.shape:
+            raise TypeError("array cannot be set to cupy.ndarray")
+        if not self.flags.c_contiguous and not self.flags.f_contiguous:
+            raise RuntimeError("Cannot set to non-contiguous array")
+        self.host[...] = arr
 
     def item(self) -> Any:
-        return self.host.item()
+        return self.get().item()
 
     def fill(self, value: Any) -> None:
+        if isinstance(value, ndarray):
+            value = value.get()  # compared with 0
         self.host.fill(inside(value))
 
     def dot(self, b: Any, out: Any = None) -> Any:
-        return ndarray(np.dot(self.host, inside(b), inside(out)))
+        return wrap(np.dot(self.host, inside(b), inside(out)))
 
     def __len__(self) -> int:
         return len(self.host)
 
     def __getitem__(self, key: Any) -> Any:
-        return ndarray(self.host[inside(key)])
+        key = inside(key)
+        found = self.host[key]
+        if isinstance(found, np.generic):  # CuPy's stays a view
+            found = self.host[(*(key if isinstance(key, tuple) else (key,)), ...)]
+        if _picks(key, "b"):
+            transfers["out"] += 1  # how many elements there are, the device alone knows
+        return wrap(found)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.host[inside(key)] = inside(value)
+        key = inside(key)
+        if _picks(key, "b"):
+            transfers["out"] += 1
+        if _picks(key, "bi") and not isinstance(value, ndarray):
+            transfers["in"] += 1
+        self.host[key] = inside(value)
 
     def __bool__(self) -> bool:
-        return bool(self.host)
+        return bool(self.get())
 
     def __int__(self) -> int:
-        return int(self.host)
+        return int(self.get())
 
     def __float__(self) -> float:
-        return float(self.host)
+        return float(self.get())
 
     def __getattr__(self, name: str) -> Any:
         if name not in (
@@ -103,7 +142,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
         ):  # fmt: skip
             raise AttributeError(f"the double of CuPy's array has no {name!r}")
         method = getattr(self.host, name)
-        return lambda *args, **options: ndarray(method(*inside(args), **inside(options)))
+        return lambda *args, **options: wrap(method(*inside(args), **inside(options)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = ufunc.__name__
@@ -120,7 +159,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
         if out is not None:
             options["out"] = tuple(inside(o) for o in out)
         result = getattr(ufunc, method)(*(inside(i) for i in inputs), **options)
-        return out[0] if out is not None else ndarray(result)
+        return out[0] if out is not None else wrap(result)
 
     def __array_function__(self, func: Any, types: Any, args: Any, options: Any) -> Any:
         name = func.__name__
@@ -129,7 +168,58 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
         if unknown := set(options) - FUNCTIONS[name]:
             raise TypeError(f"cupy.{name} got unexpected keyword arguments {unknown}")
         result = func(*inside(args), **inside(options))
-        return result if result is None or isinstance(result, bool) else ndarray(result)
+        return result if result is None or isinstance(result, bool) else wrap(result)
+
+
+class MemoryPointer:
+    """An address on the device, and what keeps the memory there."""
+
+    def __init__(self, owner: Any, offset: int = 0) -> None:
+        self._owner, self._offset = owner, offset
+
+    @property
+    def ptr(self) -> int:
+        return self._owner.__array_interface__["data"][0] + self._offset
+
+    def __add__(self, offset: int) -> MemoryPointer:
+        return MemoryPointer(self._owner, self._offset + offset)
+
+    def array(self, shape: Any, dtype: Any, strides: Any) -> Any:
+        """The host's array at this address; it holds this pointer, as that holds the memory."""
+        self.__array_interface__ = {
+            "version": 3,
+            "typestr": dtype.str,
+            "shape": shape,
+            "strides": None if strides is None else tuple(strides),
+            "data": (self.ptr, False),
+        }
+        return np.asarray(self)
+
+
+transfers: Counter[str] = Counter()
+"""How many have gone "in" and "out"."""
+under_way: list[tuple[Any, bytes]] = []
+"""Arrays of the host that the device may still be reading, and what was in them."""
+
+
+def synchronize() -> None:
+    """Wait for the device, as a stream's method of that name does."""
+    for array, sent in under_way:
+        assert array.tobytes() == sent, "the host wrote to memory that was being sent"
+    under_way.clear()
+
+
+def _picks(key: Any, kinds: str) -> bool:
+    """True if some part of an index is an array of one of these kinds."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return any(isinstance(part, np.ndarray) and part.dtype.kind in kinds for part in parts)
+
+
+def wrap(host: Any) -> ndarray:
+    """The host's array as one of the device."""
+    made = ndarray.__new__(ndarray)
+    made.host = np.asarray(host)
+    return made
 
 
 def inside(value: Any) -> Any:
@@ -151,16 +241,23 @@ def module() -> ModuleType:
     made.ndarray = ndarray
     for name in ("arange", "empty", "eye", "full", "ones", "tri", "zeros"):
         original = getattr(np, name)
-        setattr(made, name, lambda *a, _f=original, **k: ndarray(_f(*inside(a), **inside(k))))
+        setattr(made, name, lambda *a, _f=original, **k: wrap(_f(*inside(a), **inside(k))))
     for name in (*FUNCTIONS, "matmul", "logical_and"):
         setattr(made, name, getattr(np, name))  # each hands itself over
-    made.asarray = lambda a, dtype=None: ndarray(_host(a) if dtype is None else _host(a, dtype))
-    made.array = lambda a, dtype=None: ndarray(np.array(_host(a), dtype))
+    made.asarray = lambda a, dtype=None: wrap(_host(a) if dtype is None else _host(a, dtype))
+    made.array = lambda a, dtype=None: wrap(np.array(_host(a), dtype))
+    made.cuda = ModuleType("cupy.cuda")
+    made.cuda.runtime = ModuleType("cupy.cuda.runtime")
+    made.cuda.runtime.getDeviceCount = lambda: 1
+    stream = ModuleType("stream")
+    stream.synchronize = synchronize
+    made.cuda.get_current_stream = lambda: stream
+    made.cuda.alloc_pinned_memory = bytearray
     made.ogrid = _Grid()
     made.add = _Add()
     made.lib = ModuleType("cupy.lib")
     made.lib.stride_tricks = ModuleType("cupy.lib.stride_tricks")
-    made.lib.stride_tricks.as_strided = lambda x, shape, strides: ndarray(
+    made.lib.stride_tricks.as_strided = lambda x, shape, strides: wrap(
         np.lib.stride_tricks.as_strided(inside(x), shape, strides)
     )
     return made  # type: ignore[no-any-return]
@@ -168,12 +265,15 @@ def module() -> ModuleType:
 
 def _host(value: Any, dtype: Any = None) -> Any:
     """What ``cupy.asarray`` takes: its own arrays, and those of the host, which it uploads."""
-    return np.asarray(value.host if isinstance(value, ndarray) else value, dtype)
+    if isinstance(value, ndarray):
+        return np.asarray(value.host, dtype)
+    transfers["in"] += 1
+    return np.array(value, dtype)  # a copy, as every upload is
 
 
 class _Grid:
     def __getitem__(self, key: Any) -> Any:
-        return tuple(map(ndarray, np.ogrid[key]))
+        return tuple(map(wrap, np.ogrid[key]))
 
 
 class _Add:
@@ -190,8 +290,10 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Any:
     import scipy.special
 
     made = module()
+    transfers.clear()
+    under_way.clear()
     special: Any = ModuleType("cupyx.scipy.special")
-    special.erf = lambda x, out: ndarray(scipy.special.erf(inside(x), inside(out)))
+    special.erf = lambda x, out: wrap(scipy.special.erf(inside(x), inside(out)))
     monkeypatch.setitem(sys.modules, "cupy", made)
     for name in ("cupyx", "cupyx.scipy"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))

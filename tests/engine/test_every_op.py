@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine import ops
+from engine import backend, ops
 from engine.plan import PlanBuilder
 from engine.testing import check_gradients
 from tests.engine.op_cases import CASES, operands, parts
@@ -89,7 +89,7 @@ def test_element_types_stay_what_they_were(case, dtype):
         assert results[0].dtype == np.int64
 
 
-def _plan(case, arrays, loss=False):
+def _plan(case, arrays, loss=False, device="cpu"):
     """The case as a plan with its batch: parameters where arrays have no batch."""
     builder = PlanBuilder()
     feed = {}
@@ -113,11 +113,11 @@ def _plan(case, arrays, loss=False):
         builder.output(f"y{i}", result)
     if case.differentiable and (loss or not case.random):
         builder.loss("l", _weighed(results, builder.call))
-    plan = builder.build(seed=2)
+    plan = builder.build(seed=2, device=device)
     for i, array in enumerate(arrays):
         for own in (plan.parameters, plan.state):
             if f"x{i}" in own:
-                own[f"x{i}"][...] = array
+                backend.assign(own[f"x{i}"], array)
     return plan, feed
 
 
