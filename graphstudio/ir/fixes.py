@@ -74,8 +74,11 @@ def _insert(document: Document, graph: GraphRecord, node_id: str, fix: InsertNod
         target = moved[node_id]
     places = [moved.get(n.id, n.position) for n in graph.nodes.values()]
     middle = _free_place((source[0] + target[0]) / 2, (source[1] + target[1]) / 2, places)
+    into, out = commands.split_route(graph, wire, middle)
+    if moved:
+        out = tuple((x + missing, y) for x, y in out)
     _, changes = commands.insert_on_wire(
-        document, graph.id, fix.type_id, wire.key, middle, params=fix.params
+        document, graph.id, fix.type_id, wire.key, middle, params=fix.params, routes=(into, out)
     )
     changes = changes + commands.move_nodes(document, graph.id, moved)[1]
     for led in graph.wires.values():

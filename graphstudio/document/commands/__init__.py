@@ -10,7 +10,13 @@ from graphstudio.document.commands.frames import add_frame, move_frame, remove_f
 from graphstudio.document.commands.nodes import add_node, move_nodes, remove_nodes
 from graphstudio.document.commands.params import rename, reset_param, set_fields, set_param
 from graphstudio.document.commands.project import set_data, set_phase, set_settings, set_training
-from graphstudio.document.commands.wires import connect, disconnect, insert_on_wire, set_route
+from graphstudio.document.commands.wires import (
+    connect,
+    disconnect,
+    insert_on_wire,
+    set_route,
+    split_route,
+)
 
 __all__ = [
     "ClipboardError",
@@ -37,4 +43,5 @@ __all__ = [
     "set_route",
     "set_settings",
     "set_training",
+    "split_route",
 ]

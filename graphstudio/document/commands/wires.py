@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from graphstudio.document.changes import AddNode, AddWire, Change, RemoveWire, SetNode
 from graphstudio.document.commands.base import Command, clean_position, ports_of, refused
 from graphstudio.document.commands.nodes import add_node, entry_port
 from graphstudio.document.limits import MAX_DOTS, too_many_dots
-from graphstudio.document.model import Document, Node, Wire
+from graphstudio.document.model import Document, GraphRecord, Node, Wire
 from graphstudio.nodes.types import Message
 
 Key = tuple[str, str]
 """Target node id and its port: one wire an input."""
+Point = tuple[float, float]
 
 
 def connect(
@@ -72,6 +75,7 @@ def insert_on_wire(
     position: tuple[float, float],
     *,
     params: Mapping[str, Any] | None = None,
+    routes: tuple[Iterable[Point], Iterable[Point]] | None = None,
 ) -> Command:
     """Put a node between the two ends of a wire.
 
@@ -79,6 +83,9 @@ def insert_on_wire(
     ----------
     node : str
         Id of a node of the graph, which then moves there, or a type id, of which one is added.
+    routes : (points, points), optional
+        Reroute dots of the wires into the node and out of it. By default those of the wire, split
+        where it comes nearest to ``position``.
     """
     record = document.graph(graph)
     name = Message("Insert on wire")
@@ -100,23 +107,46 @@ def insert_on_wire(
         return refused(
             name, Message("'{node}' cannot be put on this wire", {"node": inserted.label})
         )
+    into, out = routes if routes is not None else split_route(record, wire, position)
     before = Wire(
         source=wire.source,
         source_port=wire.source_port,
         target=inserted.id,
         target_port=entry_port(record.nodes[wire.source], inputs).name,
+        route=tuple(clean_position(x, y) for x, y in into),
     )
     after = Wire(
         source=inserted.id,
         source_port=outputs[0].name,
         target=wire.target,
         target_port=wire.target_port,
+        route=tuple(clean_position(x, y) for x, y in out),
     )
     changes.append(RemoveWire(graph, wire.key))
     if before.key in record.wires:
         changes.append(RemoveWire(graph, before.key))
     changes += [AddWire(graph, before), AddWire(graph, after)]
     return _inserted_name(inserted), changes
+
+
+def split_route(
+    graph: GraphRecord, wire: Wire, place: Point
+) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
+    """The reroute dots of a wire before and behind a place, in the order in which it runs."""
+    ends = graph.nodes[wire.source].position, graph.nodes[wire.target].position
+    legs = pairwise((ends[0], *wire.route, ends[1]))
+    far = [_distance(place, a, b) for a, b in legs]
+    at = far.index(min(far))
+    return wire.route[:at], wire.route[at:]
+
+
+def _distance(place: Point, a: Point, b: Point) -> float:
+    """From a place to the stretch between two others."""
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length = dx * dx + dy * dy
+    t = ((place[0] - a[0]) * dx + (place[1] - a[1]) * dy) / length if length else 0.0
+    t = min(max(t, 0.0), 1.0)
+    return math.dist(place, (a[0] + t * dx, a[1] + t * dy))
 
 
 def _inserted_name(node: Node) -> Message:

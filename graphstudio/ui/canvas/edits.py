@@ -115,14 +115,17 @@ class Edits:
         fresh = what not in scene.graph.nodes
         face = self._view.adding.face_of(what) if fresh else scene.nodes[what].face
         body = clear_of_source(scene, key, face.body.translated(*pos))
+        places, rects = room_behind(scene, key, body, what)
         name, changes = commands.insert_on_wire(
-            self._doc, graph, what, key, body.topLeft().toTuple()
+            self._doc,
+            graph,
+            what,
+            key,
+            body.topLeft().toTuple(),
+            routes=self._routes_around(key, body, places.get(key[0])),
         )
-        changes = list(changes)
-        new = added(changes)
-        node_id = new[0] if new else what
-        places, rects = room_behind(scene, key, body, node_id)
-        changes += [
+        changes = [
+            *changes,
             *commands.move_nodes(self._doc, graph, places)[1],
             *self._move_dots(places),
         ]
@@ -131,7 +134,31 @@ class Edits:
         if self._push((name, changes)):
             if fresh:
                 self._view.recent.note(what)
-            self._select([node_id])
+            self._select(added(changes) or [what])
+
+    def _routes_around(
+        self, key: WireKey, body: QRectF, target: tuple[float, float] | None
+    ) -> tuple[list[curve.Point], list[curve.Point]]:
+        """Dots of the two wires that a wire becomes when a node with this body is put on it.
+
+        Those that the node would cover go; those behind it keep to the wire's end, which may be on
+        its way to another place.
+        """
+        item = self._scene.wires[key]
+        route = item.wire.route
+        if not route:
+            return [], []
+        center = body.center()
+        far = [curve.nearest(curve.polyline(c), center.x(), center.y())[0] for c in item.curves]
+        at = far.index(min(far))
+        dx = dy = 0.0
+        if target is not None:
+            before = self._scene.graph.nodes[key[0]].position
+            dx, dy = target[0] - before[0], target[1] - before[1]
+        covered = body.adjusted(-GRID, -GRID, GRID, GRID)
+        into = [dot for dot in route[:at] if not covered.contains(*dot)]
+        out = [(x + dx, y + dy) for x, y in route[at:]]
+        return into, [dot for dot in out if not covered.contains(*dot)]
 
     # -- wires -------------------------------------------------------------------------------
 
@@ -182,21 +209,23 @@ class Edits:
         curves = self._scene.wires[key].curves
         near = [curve.nearest(curve.polyline(c), pos.x(), pos.y()) for c in curves]
         at = min(range(len(near)), key=lambda i: near[i][0])
-        self._push(self._with_dot(key, at, near[at][1]))
+        route, _ = self._with_dot(key, at, near[at][1])
+        self._push(commands.set_route(self._doc, self._graph_id, key, route))
 
-    def add_dots(self, keys: Iterable[WireKey]) -> None:
-        """Put a dot in the middle of each of these wires, as one step."""
-        name, changes = Message("Reroute wire"), []
+    def add_dots(self, keys: Iterable[WireKey]) -> dict[WireKey, int]:
+        """Put a dot in the middle of each of these wires, as one step; which of its dots it is."""
+        name, changes, places = Message("Reroute wire"), [], {}
         for key in sorted(keys):
             curves = self._scene.wires[key].curves
             longest = max(range(len(curves)), key=lambda i: _extent(curves[i]))
             middle = curve.point_at(curves[longest], 0.5)
-            name, more = self._with_dot(key, longest, middle)
+            route, places[key] = self._with_dot(key, longest, middle)
+            name, more = commands.set_route(self._doc, self._graph_id, key, route)
             changes += more
-        self._push((name, changes))
+        return places if self._push((name, changes)) else {}
 
-    def _with_dot(self, key: WireKey, at: int, dot: curve.Point) -> tuple[Message, list[Change]]:
-        """The command that puts a dot on one of the curves of a wire.
+    def _with_dot(self, key: WireKey, at: int, dot: curve.Point) -> tuple[list[curve.Point], int]:
+        """The dots of a wire with one more on one of its curves, and which of them it is.
 
         A wire without dots that leads back runs around nodes on its own; to stay there it gets
         dots at both ends of its long stretch, too.
@@ -208,7 +237,7 @@ class Edits:
             route = [back[0], back[3]]
             at = 0 if dot[0] > back[0][0] else 2 if dot[0] < back[3][0] else 1
         route.insert(at, dot)
-        return commands.set_route(self._doc, self._graph_id, key, route)
+        return route, at
 
     def move_dot(self, key: WireKey, dot: int, pos: QPointF) -> None:
         route = list(self._scene.graph.wires[key].route)
@@ -330,6 +359,21 @@ class Edits:
             command = self._move_command(positions, {})
             self._push(command, merge=f"nudge-{self._burst}")
             self._burst_end.start()
+
+    def nudge_dots(
+        self, keys: Iterable[WireKey], dx: float, dy: float, *, only: int | None = None
+    ) -> None:
+        """Move the dots of wires by keys, or ``only`` one of them: a burst is one step."""
+        name, changes = Message("Reroute wire"), []
+        for key in sorted(keys):
+            route = [
+                (x + dx, y + dy) if only in (None, i) else (x, y)
+                for i, (x, y) in enumerate(self._scene.graph.wires[key].route)
+            ]
+            name, more = commands.set_route(self._doc, self._graph_id, key, route)
+            changes += more
+        self._push((name, changes), merge=f"nudge-{self._burst}")
+        self._burst_end.start()
 
     def _end_burst(self) -> None:
         self._burst_end.stop()

@@ -88,6 +88,8 @@ class WireItem(QGraphicsItem):
         self.label_rect: QRectF | None = None
         """Where the label is drawn; None while there is no room for it."""
         self.selected = False
+        self.chosen_dot: int | None = None
+        """The dot that the keys move."""
         self.hovered = False
         self.dimmed = False
         self.state = ""
@@ -148,6 +150,9 @@ class WireItem(QGraphicsItem):
         for dot in self.wire.route:
             painter.setBrush(self.style.wire)
             painter.drawEllipse(QPointF(*dot), 4.0, 4.0)
+        if self.chosen_dot is not None:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawEllipse(QPointF(*self.wire.route[self.chosen_dot]), 8.0, 8.0)
         if self.label is not None and self.label_rect is not None:
             self._labels.due.append(self)
 

@@ -22,6 +22,8 @@ class Selecting:
         self._scene = view.graph_scene
         self.wires: frozenset[WireKey] = frozenset()
         self.frames: frozenset[str] = frozenset()
+        self.dot: int | None = None
+        """Which dot of the one selected wire the keys move; None for all dots of all wires."""
 
     @property
     def nodes(self) -> frozenset[str]:
@@ -48,12 +50,17 @@ class Selecting:
         """Forget wires and frames that are gone."""
         self.wires &= self._scene.wires.keys()
         self.frames &= self._scene.frames.keys()
+        if self.dot is not None and self.dot >= len(self._route()):
+            self._set_dot(None)
 
-    def wire(self, key: WireKey, *, add: bool = False) -> None:
+    def wire(self, key: WireKey, *, add: bool = False, dot: int | None = None) -> None:
+        """Select a wire, and with it one of its dots if it is the only wire."""
         keys = self.wires ^ {key} if add else frozenset({key})
         if not add:
             self.clear()
         self._set_wires(keys)
+        if keys == {key}:
+            self._set_dot(dot)
 
     def frame(self, frame_id: str, *, add: bool = False) -> None:
         if frame_id in self.frames:
@@ -69,6 +76,9 @@ class Selecting:
     def neighbours(self, *, forward: bool, far: bool = False) -> None:
         """Select what the selection feeds (or what feeds it); ``far``: all of it, added."""
         chosen = self.nodes
+        if not chosen and len(self.wires) == 1 and not far:
+            self._along_wire(forward=forward)
+            return
         if far:
             self._project.select(reach(self._scene, chosen, forward=forward))
             return
@@ -83,6 +93,26 @@ class Selecting:
         if found:
             self._project.select(found)
             self._view.bring_in(self._scene.content_rect(found))
+
+    def _along_wire(self, *, forward: bool) -> None:
+        """To the next dot of the selected wire; behind the last one, to the node at its end."""
+        (key,) = self.wires
+        last = len(self._route()) - 1
+        start = 0 if forward else last
+        at = start if self.dot is None else self.dot + (1 if forward else -1)
+        if 0 <= at <= last:
+            self._set_dot(at)
+            self._view.bring_in(QRectF(*self._route()[at], 0, 0))
+            return
+        wire = self._scene.graph.wires[key]
+        end = wire.target if forward else wire.source
+        self.only({end})
+        self._view.bring_in(self._scene.nodes[end].body_rect())
+
+    def _route(self) -> tuple[tuple[float, float], ...]:
+        """The dots of the selected wire, if it is one and is still there."""
+        found = [self._scene.graph.wires.get(key) for key in self.wires]
+        return found[0].route if len(found) == 1 and found[0] is not None else ()
 
     def towards(self, dx: int, dy: int) -> None:
         """Select the nearest node in a direction from the selection, or from the middle."""
@@ -113,7 +143,16 @@ class Selecting:
             if (wires[k].source, wires[k].source_port) == (node_id, port)
         )
 
+    def _set_dot(self, dot: int | None) -> None:
+        self.dot = dot
+        for key in self.wires:
+            item = self._scene.wires.get(key)
+            if item is not None:
+                item.chosen_dot = dot
+                item.update()
+
     def _set_wires(self, keys: frozenset[WireKey]) -> None:
+        self._set_dot(None)
         for key in self.wires ^ keys:
             item = self._scene.wires.get(key)
             if item is not None:

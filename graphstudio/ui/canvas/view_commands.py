@@ -62,10 +62,11 @@ class ViewCommands:
             for w in self.graph_scene.graph.wires.values()
             if w.source in nodes and w.target in nodes
         }
-        if keys:
-            self.edits.add_dots(keys)
-        else:
+        if not keys:
             self.status_message.emit(tr("Select a wire, or two nodes that are connected."))
+        elif len(dots := self.edits.add_dots(keys)) == 1:
+            ((key, dot),) = dots.items()
+            self.selecting.wire(key, dot=dot)  # the arrow keys go on with the new dot
 
     def bring_in(self, rect: QRectF) -> None:
         """Scroll just enough to see a rectangle, and not under the minimap."""
@@ -111,6 +112,10 @@ class ViewCommands:
     def delete_selection(self, heal: bool = False) -> None:
         """Delete selected nodes, wires and frames; ``heal`` reconnects what they joined."""
         chosen = self.selecting
+        if chosen.dot is not None and not heal and not chosen.nodes and not chosen.frames:
+            (key,) = chosen.wires
+            self.edits.remove_dot(key, chosen.dot)
+            return
         self.edits.delete(chosen.nodes, wires=chosen.wires, frames=chosen.frames, heal=heal)
 
     def delete_and_heal(self) -> None:
@@ -170,9 +175,13 @@ class ViewCommands:
             self.edits.connect_in_order(self.selecting.nodes)
 
     def nudge(self, dx: int, dy: int) -> None:
-        """Move the selection by grid steps; without one, the view."""
-        if self.selecting.nodes:
-            self.edits.nudge(self.selecting.nodes, dx * GRID, dy * GRID)
+        """Move the selection by grid steps, dots of selected wires too; without one, the view."""
+        chosen, wires = self.selecting, self.graph_scene.graph.wires
+        led = [key for key in chosen.wires if wires[key].route]
+        if chosen.nodes:
+            self.edits.nudge(chosen.nodes, dx * GRID, dy * GRID)
+        elif led:
+            self.edits.nudge_dots(led, dx * GRID, dy * GRID, only=chosen.dot)
         else:
             self.pan_by(-dx * 2 * GRID, -dy * 2 * GRID)
 

@@ -159,6 +159,28 @@ def test_inserting_a_new_node_on_a_wire(chain):
     assert ("Dropout", "Dense 2", "x") in editor.ends()
 
 
+def test_a_node_on_a_led_wire_has_the_dots_before_it_before_it(chain):
+    editor, ids = chain
+    key = (ids["b"], "x")
+    source, target = (0.0, 0.0), (400.0, 0.0)
+    editor.do(commands.move_nodes(editor.document, MAIN, {ids["r"]: source, ids["b"]: target}))
+    dots = [(source[0], 300.0), (target[0], 300.0)]
+    editor.do(commands.set_route(editor.document, MAIN, key, dots))
+    before = dumps(editor.document)
+    middle = ((source[0] + target[0]) / 2, 290.0)
+    command = commands.insert_on_wire(editor.document, MAIN, "layer.dropout", key, middle)
+    (new,) = editor.do(command)
+    assert editor.graph.wires[new, "x"].route == (dots[0],)
+    assert editor.graph.wires[key].route == (dots[1],)
+    editor.history.undo()
+    assert dumps(editor.document) == before
+    at_the_end = (target[0] + 1.0, 20.0)
+    command = commands.insert_on_wire(editor.document, MAIN, "layer.dropout", key, at_the_end)
+    (new,) = editor.do(command)
+    assert editor.graph.wires[new, "x"].route == tuple(dots)
+    assert editor.graph.wires[key].route == ()
+
+
 def test_inserting_an_existing_node_moves_it_there(chain):
     editor, ids = chain
     drop = editor.add("layer.dropout")

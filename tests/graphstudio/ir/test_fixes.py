@@ -66,6 +66,25 @@ def test_dots_go_along_when_room_is_made():
     assert wires[before].route == ((10.0, 90.0),)
 
 
+def test_a_fix_keeps_the_dots_of_the_wire_that_it_mends():
+    d = Drawing()
+    x = d.add("io.input")
+    conv = d.add("layer.conv2d", after=x)
+    dense = d.add("layer.dense", after=conv)
+    nodes, wires = d.document.main.nodes, d.document.main.wires
+    start, end = nodes[conv].position, nodes[dense].position
+    dots = [(start[0] + 1.0, 200.0), (end[0] - 1.0, 200.0)]
+    d.push(commands.set_route(d.document, MAIN, (dense, "x"), dots))
+    mend(d)
+    flatten = wires[dense, "x"].source
+    moved = nodes[dense].position[0] - end[0]
+    assert moved > 0
+    assert wires[flatten, "x"].route + wires[dense, "x"].route == (
+        (start[0] + 1.0, 200.0),
+        (end[0] - 1.0 + moved * bool(wires[dense, "x"].route), 200.0),
+    )
+
+
 def test_room_for_an_inserted_node_is_made_in_its_row_and_frames_keep_their_nodes():
     d = Drawing()
     x = d.add("io.input")

@@ -14,7 +14,7 @@ from graphstudio.ui.canvas.gestures.move import snapped
 class MoveDot(Gesture):
     """The dot follows the pointer, on the grid or level with its neighbours; Ctrl moves it freely.
 
-    A click without a drag selects the wire.
+    A click without a drag selects the wire and the dot, which the arrow keys then move.
     """
 
     cursor = Qt.CursorShape.SizeAllCursor
@@ -50,7 +50,7 @@ class MoveDot(Gesture):
             add = pointer.modifiers & (
                 Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
             )
-            self.view.selecting.wire(self.hit.wire, add=bool(add))
+            self.view.selecting.wire(self.hit.wire, add=bool(add), dot=self.hit.dot)
         elif self._place.toTuple() != self._before.route[self.hit.dot]:
             self.view.edits.move_dot(self.hit.wire, self.hit.dot, self._place)
         return True

@@ -12,6 +12,7 @@ from graphstudio.services.export import preview
 from graphstudio.ui.canvas.hit import Hit, hit_test
 
 CTRL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
 @pytest.fixture
@@ -215,6 +216,98 @@ def test_a_key_puts_dots_on_selected_wires(hand, view, model, key):
     view.add_dots()
     assert len(route(model, key)) == 2
     assert model.steps == steps + 2
+
+
+def test_arrows_move_the_chosen_dot_and_a_burst_is_one_step(hand, view, model, key, lead):
+    lead((540.0, 160.0), (570.0, 220.0))
+    before, steps = model.text(), model.steps
+    hand.click(QPointF(570, 220))
+    assert view.selecting.dot == 1
+    hand.key(Qt.Key.Key_Right)
+    hand.key(Qt.Key.Key_Down, SHIFT)
+    assert route(model, key) == ((540.0, 160.0), (590.0, 320.0))
+    assert model.steps == steps + 1
+    model.project.undo()
+    assert model.text() == before
+    view.selecting.wire(key)
+    hand.key(Qt.Key.Key_Up)
+    assert route(model, key) == ((540.0, 140.0), (570.0, 200.0)), "without one, all of the wire"
+
+
+def test_brackets_lead_along_the_dots_of_a_wire_to_its_nodes(hand, view, model, key, lead):
+    lead((540.0, 160.0), (570.0, 220.0))
+    before, after = (Qt.Key.Key_BracketLeft, "["), (Qt.Key.Key_BracketRight, "]")
+
+    def step(way) -> int | None:
+        hand.key(way[0], text=way[1])
+        return view.selecting.dot
+
+    view.selecting.wire(key)
+    assert [step(after), step(after), step(before)] == [0, 1, 0]
+    assert step(before) is None
+    assert model.project.selection == {model["conv"]}
+    assert view.selecting.wires == frozenset()
+    view.selecting.wire(key)
+    assert [step(before), step(after)] == [1, None]
+    assert model.project.selection == {model["relu"]}
+
+
+def test_a_new_dot_is_led_and_deleted_by_keys_alone(hand, view, model, key):
+    model.project.select({model["conv"], model["relu"]})
+    hand.key(Qt.Key.Key_R, SHIFT, "R")
+    ((x, y),) = route(model, key)
+    assert (view.selecting.wires, view.selecting.dot) == ({key}, 0)
+    hand.key(Qt.Key.Key_Down, SHIFT)
+    assert route(model, key) == ((x, y + 100),)
+    hand.key(Qt.Key.Key_Delete)
+    assert route(model, key) == ()
+    assert view.selecting.dot is None
+    hand.key(Qt.Key.Key_Delete)
+    assert key not in model.graph.wires
+
+
+def test_the_chosen_dot_is_marked_and_forgotten_when_it_goes(view, model, key, lead):
+    lead((540.0, 160.0), (570.0, 220.0))
+    view.selecting.wire(key, dot=1)
+    view.centerOn(570, 220)
+    marked = view.grab().toImage()
+    view.selecting.wire(key)
+    assert view.grab().toImage() != marked
+    view.selecting.wire(key, dot=1)
+    lead((540.0, 160.0))
+    assert view.selecting.dot is None
+    view.grab()
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["new", "old"])
+def test_a_node_on_a_led_wire_leaves_the_dots_before_and_behind_it(view, model, key, fresh):
+    """The wire is led under its row and up again; the node is put on the stretch below."""
+    scene = view.graph_scene
+    route = [(540.0, 300.0), (900.0, 300.0), (1100.0, 300.0), (1500.0, 300.0)]
+    project = model.project
+    project.push(commands.move_nodes(project.document, "main", {model["relu"]: (1600.0, 0.0)}))
+    project.push(commands.set_route(project.document, "main", key, route))
+    end, steps = model.position("relu")[0], model.steps
+    what = "act.tanh" if fresh else model["dropout"]
+    view.edits.insert_on_wire(what, key, (920.0, 260.0))
+    (node,) = model.new_nodes() if fresh else [what]
+    assert model.steps == steps + 1
+    assert model.graph.wires[node, "x"].route == ((540.0, 300.0),)
+    assert model.graph.wires[key].source == node
+    assert model.graph.wires[key].route == ((1500.0, 300.0),)
+    body = scene.nodes[node].body_rect()
+    assert not any(body.contains(QPointF(*dot)) for dot in route if dot[0] in (540.0, 1500.0))
+    assert model.position("relu")[0] == end
+
+
+def test_dots_behind_an_inserted_node_go_along_with_the_end_of_the_wire(view, model, key, lead):
+    """Room is made by moving the target, so the stretch before it moves, too."""
+    document = model.project.document
+    model.project.push(commands.move_nodes(document, "main", {model["relu"]: (800.0, 0.0)}))
+    lead((790.0, 64.0))
+    view.edits.insert_on_wire("act.tanh", key, (600.0, 0.0))
+    assert model.position("relu") == (820.0, 0.0)
+    assert model.graph.wires[key].route == ((810.0, 64.0),)
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support")  # offscreen popups
