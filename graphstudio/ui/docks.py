@@ -184,13 +184,43 @@ def arrange(window: QMainWindow, docks: dict[str, Dock]) -> None:
     window.resizeDocks(
         [docks["palette"], docks["inspector"]], [LEFT_WIDTH, RIGHT_WIDTH], horizontal
     )
-    height = max(BOTTOM_HEIGHT, round(window.height() * BOTTOM_SHARE))
-    height = min(height, round(window.height() * BOTTOM_MOST))
-    window.resizeDocks([docks["training"], docks["code"]], [height] * 2, vertical)
+    window.resizeDocks([docks["training"], docks["code"]], [_bottom_height(window)] * 2, vertical)
     if wide:
         room = window.width() - RIGHT_WIDTH
         halves = [round(room * 0.56), round(room * 0.44)]
         window.resizeDocks([docks["training"], docks["code"]], halves, horizontal)
+
+
+def _bottom_height(window: QMainWindow) -> int:
+    """How much of the window the panels below take at first."""
+    height = max(BOTTOM_HEIGHT, round(window.height() * BOTTOM_SHARE))
+    return min(height, round(window.height() * BOTTOM_MOST))
+
+
+def give_way(window: QMainWindow, docks: dict[str, Dock], before: QSize) -> None:
+    """Make panels as small as at a first start where the window was larger ``before``.
+
+    Qt gives panels the sizes that they had, and what they leave to the canvas: on a smaller screen
+    that can be next to nothing.
+    """
+    area = Qt.DockWidgetArea
+    across = {area.LeftDockWidgetArea: LEFT_WIDTH, area.RightDockWidgetArea: RIGHT_WIDTH}
+    down = dict.fromkeys(
+        (area.TopDockWidgetArea, area.BottomDockWidgetArea), _bottom_height(window)
+    )
+    for orientation, shrunk, most in (
+        (Qt.Orientation.Horizontal, window.width() < before.width(), across),
+        (Qt.Orientation.Vertical, window.height() < before.height(), down),
+    ):
+        sizes = {}
+        for dock in docks.values():
+            limit = most.get(window.dockWidgetArea(dock))
+            if limit is None or dock.isHidden() or dock.isFloating():
+                continue
+            if (dock.width() if most is across else dock.height()) > limit:
+                sizes[dock] = limit
+        if shrunk and sizes:
+            window.resizeDocks(list(sizes), list(sizes.values()), orientation)
 
 
 def save_layout(window: QMainWindow, settings: Settings) -> None:
@@ -198,6 +228,7 @@ def save_layout(window: QMainWindow, settings: Settings) -> None:
     settings.geometry = to_text(window.saveGeometry().data())
     settings.layout = to_text(window.saveState(LAYOUT_VERSION).data())
     settings.layout_version = LAYOUT_VERSION
+    settings.layout_width, settings.layout_height = window.width(), window.height()
 
 
 def restore_layout(window: QMainWindow, settings: Settings) -> bool:

@@ -60,6 +60,9 @@ class Settings:
     geometry: str = ""
     layout: str = ""
     layout_version: int = 0
+    layout_width: int = 0
+    layout_height: int = 0
+    """Size of the window in which the panels had the sizes of the layout."""
     show_start_page: bool = True
     autosave: bool = True
 

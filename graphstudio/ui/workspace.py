@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, QObject, Qt, QTimer
+from PySide6.QtCore import QByteArray, QObject, QSize, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
 from graphstudio.i18n import render
@@ -39,12 +39,15 @@ class Workspace(QObject):
         self._before_sides: set[str] = set()
         self._fresh = False
         """True while the layout is the default one and the window may still grow."""
+        self._restored = False
+        """True while the layout is the last one, in a window that may be smaller than then."""
 
     def open(self) -> None:
         """Restore the last layout, or make the one of a first start."""
         layout.restore_geometry(self._window, self._settings)
         layout.arrange(self._window, self.docks)
-        self._fresh = not layout.restore_layout(self._window, self._settings)
+        self._restored = layout.restore_layout(self._window, self._settings)
+        self._fresh = not self._restored
         layout.dress_tabs(self._window)
 
     def save(self) -> None:
@@ -81,6 +84,10 @@ class Workspace(QObject):
             # Sizes of docks count only once the window has its own.
             self._fresh = False
             QTimer.singleShot(0, self, self.reset)
+        elif self._restored:
+            self._restored = False
+            before = QSize(self._settings.layout_width, self._settings.layout_height)
+            QTimer.singleShot(0, self, lambda: layout.give_way(self._window, self.docks, before))
         layout.dress_tabs(self._window)
 
     def retranslate(self) -> None:

@@ -202,6 +202,33 @@ def test_layout_is_remembered(qtbot, answers):
     assert where == Qt.DockWidgetArea.LeftDockWidgetArea
 
 
+@pytest.mark.parametrize("size", [(1350, 720), (1900, 720), (1900, 1150)])
+def test_panels_of_a_large_screen_leave_room_on_a_small_one(qtbot, answers, size):
+    def make(settings, size):
+        made = MainWindow(settings, Theme(), questions=answers)
+        made.resize(*size)
+        qtbot.addWidget(made)
+        made.show()
+        made.files.new()
+        qtbot.wait(50)
+        return made
+
+    first = make(Settings(), (1900, 1150))
+    docks = first.docks
+    first.resizeDocks([docks["training"], docks["code"]], [600, 600], Qt.Orientation.Vertical)
+    first.resizeDocks([docks["inspector"]], [700], Qt.Orientation.Horizontal)
+    qtbot.wait(20)
+    first.close()
+    second = make(Settings.load(), size)
+    shown = second.docks["inspector"].width(), second.docks["code"].height()
+    if size == (1900, 1150):
+        assert shown == (700, 600), "as they were left"
+    else:
+        assert second.canvas.height() >= 300
+        assert second.canvas.width() >= 600
+        assert shown[0] == 700 if size[0] == 1900 else shown[0] < 400
+
+
 def test_a_layout_of_another_version_is_not_restored(qtbot, answers):
     settings = Settings(layout="AAAA", layout_version=99, geometry="not base64")
     made = MainWindow(settings, Theme(), questions=answers)
