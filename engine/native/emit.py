@@ -121,10 +121,19 @@ class Loop:
 
 
 class Function:
-    """A function being written: ``void name(args)``; pointers do not alias."""
+    """A function being written: ``void name(args)``.
+
+    Pointers do not alias, but for those among the arguments numbered ``may_alias``.
+    """
 
     def __init__(
-        self, module: ir.Module, name: str, args: Sequence[Any], *, linkage: str = ""
+        self,
+        module: ir.Module,
+        name: str,
+        args: Sequence[Any],
+        *,
+        linkage: str = "",
+        may_alias: Sequence[int] = (),
     ) -> None:
         self.module = module
         self.fn = ir.Function(module, ir.FunctionType(ir.VoidType(), list(args)), name)
@@ -132,8 +141,8 @@ class Function:
             self.fn.linkage = linkage
         self.fn.attributes.add("nounwind")
         self.args = list(self.fn.args)
-        for arg in self.args:
-            if isinstance(arg.type, ir.PointerType):
+        for number, arg in enumerate(self.args):
+            if isinstance(arg.type, ir.PointerType) and number not in may_alias:
                 arg.add_attribute("noalias")
         self.b = Builder(self.fn.append_basic_block("entry"))
 

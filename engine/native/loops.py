@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.backend import address
 from engine.native.emit import Function, Val
-from engine.native.writer import SMALL, ArrayType, Use, Writer, element_strides, span
+from engine.native.writer import SMALL, ArrayType, Use, Writer, element_strides
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,14 @@ def elementwise(
         return
     # In-place steps name one stretch of memory twice; the kernel gets it once.
     arrays: list[ArrayType] = []
+    starts: list[int] = []
     pointer_of: list[int] = []
     for array in (*outputs, *inputs):
-        start = span(array)[0]
-        known = [i for i, other in enumerate(arrays) if span(other)[0] == start]
-        if not known:
+        start = address(array)
+        if start not in starts:
             arrays.append(array)
-        pointer_of.append(known[0] if known else len(arrays) - 1)
+            starts.append(start)
+        pointer_of.append(starts.index(start))
     last_store = {pointer_of[i]: i for i in range(len(outputs))}
     small = plan.size < SMALL
     full = "one thread" if small else (plan.sizes, plan.strides[0])

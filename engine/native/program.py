@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.backend import address
 from engine.native.jit import Kernel, Progress, store
 from engine.native.lowerings import table
 from engine.native.runtime import END, MEET, STAMP, Team
-from engine.native.writer import Scratch, Writer, span
+from engine.native.writer import Scratch, Writer
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
+
+
+AHEAD = 16
+"""Steps that a lowering is shown: more than any joins into one kernel."""
 
 
 class NativeRun:
     """Consecutive steps as one native call."""
 
     def __init__(self, writer: Writer, team: Team, names: list[str]) -> None:
-        writer.meet()
         self.names = names
         self.before = writer.before
         self._calls = writer.calls
@@ -48,7 +52,7 @@ class NativeRun:
             else:
                 kernel, _, arrays = call
                 words += [self._code.address(kernel.symbol), len(arrays)]
-                words += [span(a)[0] for a in arrays]
+                words += [address(a) for a in arrays]
             if stamps is not None:
                 words += [MEET, STAMP, stamps.ctypes.data + 8 * number]
         return np.array([*words, END], np.int64)
@@ -118,13 +122,14 @@ def lower(
         attempt = lowerings.get(step.name)
         done = 0
         if attempt is not None:
+            following = steps[at : at + AHEAD]
             if writer is not None:
-                done = attempt(writer, steps[at:])
+                done = attempt(writer, following)
             if not done:
                 # A run of its own can check before it what an earlier one computes.
                 close()
                 writer = Writer(max_threads=team.num_threads, pool=pool)
-                done = attempt(writer, steps[at:])
+                done = attempt(writer, following)
                 writer = writer if done else None
         if done:
             names += [s.name for s in steps[at : at + done]]

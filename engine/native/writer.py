@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from engine.backend import address
 from engine.native.emit import F32_P, GRAIN, I64, Function, Val, const
 from engine.native.jit import Kernel, Processor, processor, symbol
 
@@ -26,7 +27,7 @@ def element_strides(array: ArrayType) -> tuple[int, ...]:
 
 def span(array: ArrayType) -> tuple[int, int]:
     """First address of an array, and the address after its last element."""
-    start = array.__array_interface__["data"][0]
+    start = address(array)
     if array.flags.c_contiguous:
         return start, start + array.nbytes
     size = array.itemsize + sum(
@@ -38,6 +39,8 @@ def span(array: ArrayType) -> tuple[int, int]:
 def covered(array: ArrayType) -> tuple[int, int]:
     """All that an array covers; one that runs backwards covers what lies before its start."""
     first, last = span(array)
+    if array.flags.c_contiguous:
+        return first, last
     axes = zip(array.shape, array.strides, strict=True)
     return first + sum((n - 1) * s for n, s in axes if s < 0 < n), last
 
@@ -50,11 +53,11 @@ def overlap(a: ArrayType, b: ArrayType) -> bool:
 
 def clash(a: ArrayType, b: ArrayType) -> bool:
     """True if one pass over both may not write one: they share memory, but not place by place."""
-    alike = span(a)[0] == span(b)[0] and a.shape == b.shape and a.strides == b.strides
+    alike = address(a) == address(b) and a.shape == b.shape and a.strides == b.strides
     return overlap(a, b) and not alike
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Use:
     """How a kernel touches an array: for the decision whether a barrier is needed."""
 
@@ -62,11 +65,11 @@ class Use:
     writes: bool
     split: Any
     """Equal splits give each thread the same elements; None: any thread may touch any."""
+    bytes: tuple[int, int] = field(init=False)
+    """What the array covers, taken once: a use is compared with all that are still open."""
 
-    @functools.cached_property
-    def bytes(self) -> tuple[int, int]:
-        """What the array covers, taken once: a use is compared with all that are still open."""
-        return covered(self.array)
+    def __post_init__(self) -> None:
+        self.bytes = covered(self.array)
 
 
 class Scratch:
@@ -98,7 +101,7 @@ class Scratch:
 def aligned(size: int) -> ArrayType:
     """``size`` zeros that begin on a cache line."""
     raw = np.zeros(size + GRAIN, np.float32)
-    start = (-raw.__array_interface__["data"][0] % 64) // 4
+    start = (-address(raw) % 64) // 4
     return raw[start : start + size]
 
 
@@ -137,11 +140,13 @@ class Writer:
         name everything that ``write`` depends on, except the addresses.
         """
         types = tuple(_type_name(a.dtype) for a in arrays)
-        kernel = self._kernels.get((key, types))
+        shared = _shared(arrays, uses)
+        parts = (key, types, shared)
+        kernel = self._kernels.get(parts)
         if kernel is None:
-            name = symbol(key, types)
-            kernel = Kernel(name, lambda: _module(name, types, write))
-            self._kernels[(key, types)] = kernel
+            name = symbol(*parts)
+            kernel = Kernel(name, lambda: _module(name, types, shared, write))
+            self._kernels[parts] = kernel
         self._meet(uses)
         self.calls.append((kernel, str(key[0]), list(arrays)))
 
@@ -180,12 +185,36 @@ def touching(written: Sequence[ArrayType], read: Sequence[ArrayType]) -> list[Us
     return [*(Use(a, True, None) for a in written), *(Use(a, False, None) for a in read)]
 
 
-def _module(name: str, types: Sequence[str], write: Callable[..., None]) -> ir.Module:
+def _shared(arrays: Sequence[ArrayType], uses: Sequence[Use]) -> tuple[int, ...]:
+    """Numbers of the arrays that may share memory with others: a result in its operand's place."""
+    known = {id(use.array): use.bytes for use in uses}
+    places = sorted(
+        (known.get(id(array)) or covered(array), number) for number, array in enumerate(arrays)
+    )
+    found: set[int] = set()
+    (_, reach), furthest = places[0]
+    for (first, last), number in places[1:]:
+        if first < reach:
+            found |= {furthest, number}
+        if last > reach:
+            reach, furthest = last, number
+    return tuple(sorted(found))
+
+
+def _module(
+    name: str, types: Sequence[str], shared: Sequence[int], write: Callable[..., None]
+) -> ir.Module:
     """A kernel's module: its body, and an entry that takes the addresses from the program."""
     module = ir.Module(name)
     pointers = [pointer_type(np.dtype(t)) for t in types]
-    # A function of its own, so that its pointers count as free of aliases.
-    body = Function(module, "body", [I64, I64, *pointers], linkage="internal")
+    # A function of its own, so that its pointers count as free of aliases where they are.
+    body = Function(
+        module,
+        "body",
+        [I64, I64, *pointers],
+        linkage="internal",
+        may_alias=[2 + number for number in shared],
+    )
     body.fn.attributes.add("noinline")
     thread, count, *operands = body.args
     write(body, thread, count, *operands)

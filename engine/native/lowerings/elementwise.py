@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
+from engine.backend import address
 from engine.native import mathfn
 from engine.native.emit import I1, I8, I32, Function, Val, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
-from engine.native.writer import Writer, clash, element_strides, span
+from engine.native.writer import Writer, clash, element_strides
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -272,17 +273,18 @@ def _dataflow(
     outputs: list[Any] = []
     inputs: list[Any] = []
     program: list[list[tuple[str, int]]] = []
+    starts: list[int] = []
     newest: dict[int, int] = {}
     for number, step in enumerate(group):
         sources: list[tuple[str, int]] = []
         for array in step.inputs:
-            start = span(array)[0]
+            start = address(array)
             if start in newest and array.shape == step.outputs[0].shape:
                 sources.append(("made", newest[start]))
                 continue
             for i, known in enumerate(inputs):
                 if (
-                    span(known)[0] == start
+                    starts[i] == start
                     and known.shape == array.shape
                     and known.strides == array.strides
                 ):
@@ -290,8 +292,9 @@ def _dataflow(
                     break
             else:
                 inputs.append(array)
+                starts.append(start)
                 sources.append(("in", len(inputs) - 1))
         program.append(sources)
         outputs.append(step.outputs[0])
-        newest[span(step.outputs[0])[0]] = number
+        newest[address(step.outputs[0])] = number
     return outputs, inputs, program

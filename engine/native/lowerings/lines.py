@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
+from engine.backend import address
 from engine.native import mathfn
 from engine.native.emit import I32, Fold, Function, Val, const, f32
 from engine.native.loops import nest
@@ -127,7 +128,7 @@ def each_line(
     lanes = w.lanes if inside and not across else 1
     small = plan.size * size < SMALL
     # An input whose memory an output has taken over comes as the same pointer.
-    begins = [v.__array_interface__["data"][0] for v in operands]
+    begins = [address(v) for v in operands]
     pointer_of = [begins.index(s) for s in begins]
     own = sorted(set(pointer_of))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.backend import address
 from engine.native.emit import Axis, Function, Val, const
 from engine.native.lowerings import long_product, lowering
 from engine.native.products import (
@@ -51,11 +52,11 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
 def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
     """The bias and the ReLU that follow the product in place, and how many steps that makes."""
     bias, relu, done = None, False, 1
-    start = y.__array_interface__["data"][0]
+    start = address(y)
 
     def in_place(step: NamedStep) -> bool:
         return all(
-            v.__array_interface__["data"][0] == start
+            address(v) == start
             and v.size == y.size
             and v.flags.c_contiguous
             and v.dtype == np.float32

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.backend import address
 from engine.native.emit import Function, Val, const, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
@@ -156,9 +157,6 @@ def _followers(steps: Sequence[NamedStep], y: Any, read: list[Any]) -> list[tupl
     def like(a: Any) -> bool:
         return bool(a.shape == y.shape and a.strides == y.strides and a.dtype == y.dtype)
 
-    def start(a: Any) -> int:
-        return int(a.__array_interface__["data"][0])
-
     found: list[tuple[NamedStep, Any]] = []
     current, written = y, [y]
     for step in steps[:2]:
@@ -167,7 +165,7 @@ def _followers(steps: Sequence[NamedStep], y: Any, read: list[Any]) -> list[tupl
             break
         if not all(map(like, (*step.inputs, step.outputs[0]))):
             break
-        own = [start(a) == start(current) for a in step.inputs]
+        own = [address(a) == address(current) for a in step.inputs]
         others = [a for a, mine in zip(step.inputs, own, strict=True) if not mine]
         if any(overlap(a, b) for a in others for b in written):
             break

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
+from engine.backend import address
 from engine.native.emit import I16, Function, Val, const, f32
 from engine.native.lowerings import lowering
 from engine.native.lowerings.images import dense_channels_last, in_channels_last, nested
@@ -252,13 +253,10 @@ def _rectified(steps: Sequence[NamedStep], out: Any) -> Any:
         return None
     step = steps[1]
     g, y = step.inputs
-    start = out.__array_interface__["data"][0]
-    same = all(
-        a.__array_interface__["data"][0] == start and a.strides == out.strides
-        for a in (g, step.outputs[0])
-    )
+    start = address(out)
+    same = all(address(a) == start and a.strides == out.strides for a in (g, step.outputs[0]))
     fits = y.shape == out.shape and y.dtype == np.float32 and dense_channels_last(y)
-    return _as_volume(y) if same and fits and y.__array_interface__["data"][0] != start else None
+    return _as_volume(y) if same and fits and address(y) != start else None
 
 
 @lowering("average_pool", "average_pool_gradient")

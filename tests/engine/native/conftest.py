@@ -114,8 +114,9 @@ def kernel_cache(tmp_path_factory):
 def ledger():
     """Of every kernel written in these tests: that its key says what its code depends on.
 
-    Two kernels with one key share machine code, today or from the disk next year. What each says
-    it writes is kept, for ``audit``.
+    Two kernels with one key share machine code, today or from the disk next year. Where one writes
+    what another of its arrays holds, the compiler must not have been told that they lie apart.
+    What each says it writes is kept, for ``audit``.
     """
     from engine.native import writer
 
@@ -124,11 +125,19 @@ def ledger():
 
     def kernel(self, key, arrays, write, touched):
         types = tuple(writer._type_name(a.dtype) for a in arrays)
-        seen = (key, types, self.max_threads, *((a.shape, a.strides) for a in arrays))
+        shared = writer._shared(arrays, touched)
+        seen = (key, types, shared, self.max_threads, *((a.shape, a.strides) for a in arrays))
         if seen not in checked:
             checked.add(seen)
-            code = hashlib.sha256(str(writer._module("code", types, write)).encode()).digest()
-            assert codes.setdefault((key, types), code) == code, f"one key, two kernels: {key}"
+            text = str(writer._module("code", types, shared, write))
+            code = hashlib.sha256(text.encode()).digest()
+            known = codes.setdefault((key, types, shared), code)
+            assert known == code, f"one key, two kernels: {key}"
+            pointers = text.split('@"body"(', 1)[1].split(")", 1)[0].split(", ")[2:]
+            apart = [a for a, p in zip(arrays, pointers, strict=True) if "noalias" in p]
+            for use in touched:
+                met = [a for a in apart if use.writes and np.may_share_memory(a, use.array)]
+                assert len(met) < 2, f"{key}: two names of one memory, said to lie apart"
         plain(self, key, arrays, write, touched)
         uses.setdefault(id(self.calls), (self.calls, []))[1].append(touched)
 
