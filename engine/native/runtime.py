@@ -12,6 +12,10 @@ import os
 import sys
 import threading
 import weakref
+from collections import deque
+from functools import partial
+from itertools import repeat
+from operator import call
 from queue import SimpleQueue
 from typing import Any
 
@@ -29,24 +33,24 @@ measured, 0.35 without), and a wait is short, since the threads share every kern
 """
 
 Entry = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-"""``run(thread, num_threads, program, barrier)``."""
+"""``run(thread, num_threads, barrier, program)``."""
 
 END, MEET, STAMP = 0, 1, 2
 """Words of a program that are no addresses of kernels.
 
 A program is a list of 64-bit words: the address of a kernel, how many words its operands take,
 the addresses of its operands; ``MEET``: all threads wait for each other; ``STAMP`` and an
-address: thread 0 writes the processor's clock there; ``END``.
+address: thread 0 writes the processor's clock there; ``END``, where all meet for the last time.
 """
 
 
 def driver() -> ir.Module:
-    """``void run(i64 thread, i64 count, i64* program, i64* barrier)``: carries out a program."""
+    """``void run(i64 thread, i64 count, i64* barrier, i64* program)``: carries out a program."""
     module = ir.Module("driver")
     barrier = add_barrier(module)
     f = Function(module, driver_symbol(), [I64, I64, I64.as_pointer(), I64.as_pointer()])
     b = f.b
-    thread, count, program, state = f.args
+    thread, count, state, program = f.args
     before = b.block
     turn, special, meet, rest, stamp, kernel, done = (
         f.fn.append_basic_block(n)
@@ -81,6 +85,7 @@ def driver() -> ir.Module:
     at.add_incoming(b.add(b.add(at, const(2)), size), kernel)
     b.branch(turn)
     b.position_at_end(done)
+    b.call(barrier, [count, state])  # whoever returns knows that all have left the arrays
     b.ret_void()
     return module
 
@@ -158,44 +163,37 @@ class Team:
         self._code = store()  # an address keeps no code alive
         self._code.load([Kernel(driver_symbol(), driver)])
         self._entry = Entry(self._code.address(driver_symbol()))
-        self._state = np.zeros(32, np.int64)
-        self._state[16] = _yield_address()
-        self._barrier = self._state.ctypes.data
         self._start()
 
     def _start(self) -> None:
-        self._pid = os.getpid()
-        self._queues: list[SimpleQueue[Any]] = []
-        self._done: SimpleQueue[None] = SimpleQueue()
-        for index in range(1, self.num_threads):
-            queue: SimpleQueue[Any] = SimpleQueue()
-            self._queues.append(queue)
-            threading.Thread(
-                target=_helper,
-                args=(self._entry, index, self.num_threads, queue, self._done, self._state),
-                name=f"engine-{index}",
-                daemon=True,
-            ).start()
-        self._finalizer = weakref.finalize(self, _dismiss, self._queues)
+        state = np.zeros(32, np.int64)
+        state[16] = _yield_address()
+        queues: list[SimpleQueue[Any]] = [SimpleQueue() for _ in range(1, self.num_threads)]
+        entry, count = self._entry, self.num_threads
+        try:
+            for index, queue in enumerate(queues, 1):
+                threading.Thread(
+                    target=_helper,
+                    args=(entry, index, count, queue, state, self._code),
+                    name=f"engine-{index}",
+                    daemon=True,
+                ).start()
+            self._state = state
+            self._calls = [q.put for q in queues] + [partial(entry, 0, count, state.ctypes.data)]
+            self._finalizer = weakref.finalize(self, _dismiss, queues)
+            self._pid = os.getpid()
+        except BaseException:
+            _dismiss(queues)
+            raise
 
     def run(self, program: int) -> None:
         """Run the program at an address on all threads; returns when every thread has ended it."""
         if os.getpid() != self._pid:  # a fork has no threads but the one that forked
             self._finalizer.detach()
             self._start()
-        for queue in self._queues:
-            queue.put(program)
-        self._entry(0, self.num_threads, program, self._barrier)
-        interrupt: KeyboardInterrupt | None = None
-        left = len(self._queues)
-        while left:
-            try:
-                self._done.get()
-                left -= 1
-            except KeyboardInterrupt as error:  # not before all threads have left the arrays
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
+        # In one go: Python raises KeyboardInterrupt between any two of its own instructions, but
+        # not inside this call. With some threads woken and others not, all would wait for ever.
+        deque(map(call, self._calls, repeat(program)), maxlen=0)
 
     def close(self) -> None:
         """Send the helpers home."""
@@ -203,17 +201,15 @@ class Team:
 
 
 def _helper(
-    entry: Any,
-    index: int,
-    count: int,
-    queue: SimpleQueue[int | None],
-    done: SimpleQueue[None],
-    state: Any,
+    entry: Any, index: int, count: int, queue: SimpleQueue[int | None], state: Any, _code: Any
 ) -> None:
+    """Carry out one program after another.
+
+    The code is held because the last of it runs when the others have gone on already.
+    """
     barrier = state.ctypes.data
     while (program := queue.get()) is not None:
-        entry(index, count, program, barrier)
-        done.put(None)
+        entry(index, count, barrier, program)
 
 
 def _dismiss(queues: list[SimpleQueue[Any]]) -> None:
