@@ -15,15 +15,17 @@ from engine.ops.padding import without_padding
 from engine.ops.recurrence import (
     Cell,
     CellGradient,
-    blend,
+    add_given,
+    ends,
     last_state,
+    mark_ended,
     prepared,
-    sigmoid_in_place,
+    spread,
     through_sigmoid,
     through_tanh,
     times,
-    validity,
 )
+from engine.ops.sigmoid import write_sigmoid
 from engine.value import Spec
 
 
@@ -52,8 +54,8 @@ class _Gru(Cell):
 
     def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         gates, _, _, h0, _ = inputs
-        n, length, width = gates.shape
-        return gates.with_shape((n, width)), h0, h0, h0, gates.with_shape((length, n, 1))
+        n, _, width = gates.shape
+        return gates.with_shape((n, width)), h0, h0, ends(gates)
 
     def prepare(
         self,
@@ -64,7 +66,7 @@ class _Gru(Cell):
     ) -> Step:
         gates, weight, bias, h0, lengths = inputs
         sequence, hs, acts = outputs
-        z, h, new, room, alive = scratch
+        z, h, new, ended = scratch
         size = h0.shape[1]
         order = times(gates.shape[1], attrs["reverse"])
         masked = attrs["masked"]
@@ -72,13 +74,13 @@ class _Gru(Cell):
 
         def step() -> None:
             if masked:
-                validity(lengths, gates.shape[1], alive)
+                mark_ended(lengths, ended)
             np.copyto(h, h0)
             for t in order:
                 np.matmul(h, weight.T, out=z)
                 np.add(z, bias, out=z)
                 np.add(both, gates[:, t, : 2 * size], out=both)
-                sigmoid_in_place(both)
+                write_sigmoid(both, both)
                 np.copyto(acts[:, t, : 2 * size], both)
                 np.copyto(acts[:, t, 3 * size :], n)
                 np.multiply(n, r, out=n)
@@ -90,23 +92,21 @@ class _Gru(Cell):
                 np.multiply(new, u, out=new)
                 np.add(new, n, out=new)
                 if masked:
-                    blend(new, h, alive[t], room)
+                    np.copyto(new, h, where=ended[t])
                 np.copyto(h, new)
                 np.copyto(hs[:, t], h)
+                np.copyto(sequence[:, t], h)
                 if masked:
-                    np.multiply(h, alive[t], out=sequence[:, t])
-                else:
-                    np.copyto(sequence[:, t], h)
+                    np.copyto(sequence[:, t], 0, where=ended[t])
 
         return step
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        gates, weight, _, h0, lengths = call.inputs
+        _, weight, _, h0, lengths = call.inputs
         _, hs, acts = call.outputs
-        zero = gates.constant_like(np.zeros((1, 1, 1), gates.dtype))
-        given = [zero if g is None else g for g in grads[:2]]
-        made = apply_all("gru_gradient", weight, h0, lengths, hs, acts, *given, **call.attrs)
-        return (*made, None)
+        came = [g for g in grads[:2] if g is not None]
+        attrs = {**call.attrs, "given": tuple(g is not None for g in grads[:2])}
+        return (*apply_all("gru_gradient", weight, h0, lengths, hs, acts, *came, **attrs), None)
 
 
 @primitive
@@ -126,7 +126,7 @@ class _GruGradient(CellGradient):
         n, length, width = acts.shape
         wide = acts.with_shape((n, length, 3 * width // 4))
         states = acts.with_shape((n, length, width // 4))
-        return *(h0,) * 5, acts.with_shape((length, n, 1)), states, wide
+        return *(h0,) * 5, ends(acts), states, wide
 
     def prepare(
         self,
@@ -135,32 +135,27 @@ class _GruGradient(CellGradient):
         scratch: Sequence[Array],
         **attrs: Any,
     ) -> Step:
-        weight, h0, lengths, hs, acts, gy, gh = inputs
+        weight, h0, lengths, hs, acts = inputs[:5]
+        gy, gh = spread(attrs["given"], inputs[5:])
         dgates, dweight, dbias, dh = outputs
-        dn, du, dr, room, passed, alive, before, dz = scratch
-        n, length, width = acts.shape
+        dn, du, dr, room, passed, ended, before, dz = scratch
+        _, length, width = acts.shape
         size = width // 4
         order = times(length, attrs["reverse"])
         masked = attrs["masked"]
-        gy, gh = (np.broadcast_to(v, (n, length, size)) for v in (gy, gh))
 
         def step() -> None:
             if masked:
-                validity(lengths, length, alive)
+                mark_ended(lengths, ended)
             dh.fill(0)
             for place in range(length - 1, -1, -1):
                 t = order[place]
                 np.copyto(before[:, t], hs[:, order[place - 1]] if place else h0)
                 r, u, new, share = (acts[:, t, k * size : (k + 1) * size] for k in range(4))
-                np.add(dh, gh[:, t], out=dh)
-                if masked:
-                    np.multiply(gy[:, t], alive[t], out=room)
-                    np.add(dh, room, out=dh)
-                    np.subtract(1.0, alive[t], out=room)
-                    np.multiply(dh, room, out=passed)
-                    np.multiply(dh, alive[t], out=dh)
-                else:
-                    np.add(dh, gy[:, t], out=dh)
+                add_given(dh, gh, t)
+                if masked:  # what the state of an ended sample passes straight on
+                    np.copyto(passed, dh)
+                add_given(dh, gy, t)
                 np.subtract(before[:, t], new, out=du)
                 np.multiply(du, dh, out=du)
                 through_sigmoid(du, u, room)
@@ -174,11 +169,14 @@ class _GruGradient(CellGradient):
                     np.copyto(target[:, t, size : 2 * size], du)
                 np.copyto(dgates[:, t, 2 * size :], dn)
                 np.multiply(dn, r, out=dz[:, t, 2 * size :])
+                if masked:
+                    for kept in (dgates, dz, before):
+                        np.copyto(kept[:, t], 0, where=ended[t])
                 np.multiply(dh, u, out=dh)
                 np.matmul(dz[:, t], weight, out=room)
                 np.add(dh, room, out=dh)
                 if masked:
-                    np.add(dh, passed, out=dh)
+                    np.copyto(dh, passed, where=ended[t])
             flat = dz.reshape(-1, 3 * size)
             np.matmul(flat.T, before.reshape(-1, size), out=dweight)
             np.sum(flat, axis=0, out=dbias)

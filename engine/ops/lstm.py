@@ -15,15 +15,17 @@ from engine.ops.padding import without_padding
 from engine.ops.recurrence import (
     Cell,
     CellGradient,
-    blend,
+    add_given,
+    ends,
     last_state,
+    mark_ended,
     prepared,
-    sigmoid_in_place,
+    spread,
     through_sigmoid,
     through_tanh,
     times,
-    validity,
 )
+from engine.ops.sigmoid import write_sigmoid
 from engine.value import Spec
 
 
@@ -53,12 +55,8 @@ class _Lstm(Cell):
 
     def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         gates, _, h0, _, _ = inputs
-        n, length, width = gates.shape
-        return (
-            gates.with_shape((n, width)),
-            *(h0,) * 4,
-            gates.with_shape((length, n, 1)),
-        )
+        n, _, width = gates.shape
+        return (gates.with_shape((n, width)), *(h0,) * 4, ends(gates))
 
     def prepare(
         self,
@@ -69,52 +67,50 @@ class _Lstm(Cell):
     ) -> Step:
         gates, weight, h0, c0, lengths = inputs
         sequence, hs, cs, acts = outputs
-        z, h, c, ch, room, alive = scratch
+        z, h, c, ch, room, ended = scratch
         size = h0.shape[1]
         order = times(gates.shape[1], attrs["reverse"])
         i, f, g, o = (z[:, k * size : (k + 1) * size] for k in range(4))
+        first = z[:, : 2 * size]
         masked = attrs["masked"]
 
         def step() -> None:
             if masked:
-                validity(lengths, gates.shape[1], alive)
+                mark_ended(lengths, ended)
             np.copyto(h, h0)
             np.copyto(c, c0)
             for t in order:
                 np.matmul(h, weight.T, out=z)
                 np.add(z, gates[:, t], out=z)
-                sigmoid_in_place(z[:, : 2 * size])
+                write_sigmoid(first, first)
                 np.tanh(g, out=g)
-                sigmoid_in_place(o)
+                write_sigmoid(o, o)
                 np.copyto(acts[:, t], z)
                 np.multiply(f, c, out=ch)
                 np.multiply(i, g, out=room)
                 np.add(ch, room, out=ch)
                 if masked:
-                    blend(ch, c, alive[t], room)
+                    np.copyto(ch, c, where=ended[t])
                 np.copyto(c, ch)
                 np.tanh(c, out=ch)
                 np.multiply(o, ch, out=ch)
                 if masked:
-                    blend(ch, h, alive[t], room)
+                    np.copyto(ch, h, where=ended[t])
                 np.copyto(h, ch)
                 np.copyto(hs[:, t], h)
                 np.copyto(cs[:, t], c)
+                np.copyto(sequence[:, t], h)
                 if masked:
-                    np.multiply(h, alive[t], out=sequence[:, t])
-                else:
-                    np.copyto(sequence[:, t], h)
+                    np.copyto(sequence[:, t], 0, where=ended[t])
 
         return step
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        gates, weight, h0, c0, lengths = call.inputs
+        _, weight, h0, c0, lengths = call.inputs
         _, hs, cs, acts = call.outputs
-        zero = gates.constant_like(np.zeros((1, 1, 1), gates.dtype))
-        given = [zero if g is None else g for g in grads[:3]]
-        made = apply_all(
-            "lstm_gradient", weight, h0, c0, lengths, hs, cs, acts, *given, **call.attrs
-        )
+        came = [g for g in grads[:3] if g is not None]
+        attrs = {**call.attrs, "given": tuple(g is not None for g in grads[:3])}
+        made = apply_all("lstm_gradient", weight, h0, c0, lengths, hs, cs, acts, *came, **attrs)
         return (*made, None)
 
 
@@ -131,8 +127,8 @@ class _LstmGradient(CellGradient):
 
     def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         h0, acts = inputs[1], inputs[6]
-        n, length, width = acts.shape
-        return (*(h0,) * 6, acts.with_shape((length, n, 1)), acts, acts.with_shape((n, width)))
+        n, _, width = acts.shape
+        return (*(h0,) * 5, ends(acts), acts, acts.with_shape((n, width)))
 
     def prepare(
         self,
@@ -141,20 +137,20 @@ class _LstmGradient(CellGradient):
         scratch: Sequence[Array],
         **attrs: Any,
     ) -> Step:
-        weight, h0, c0, lengths, hs, cs, acts, gy, gh, gc = inputs
+        weight, h0, c0, lengths, hs, cs, acts = inputs[:7]
+        gy, gh, gc = spread(attrs["given"], inputs[7:])
         dgates, dweight, dh, dc = outputs
-        dy, tc, room, dh_old, dc_old, part, alive, previous, z = scratch
-        n, length, width = acts.shape
+        tc, room, dh_old, dc_old, part, ended, previous, z = scratch
+        _, length, width = acts.shape
         size = width // 4
         order = times(length, attrs["reverse"])
         masked = attrs["masked"]
         before = previous[..., :size]  # the hidden state that each step started from
-        gy, gh, gc = (np.broadcast_to(v, (n, length, size)) for v in (gy, gh, gc))
         di, df, dg, do = (z[:, k * size : (k + 1) * size] for k in range(4))
 
         def step() -> None:
             if masked:
-                validity(lengths, length, alive)
+                mark_ended(lengths, ended)
             dh.fill(0)
             dc.fill(0)
             for place in range(length - 1, -1, -1):
@@ -163,20 +159,12 @@ class _LstmGradient(CellGradient):
                 c_old = cs[:, order[place - 1]] if place else c0
                 np.copyto(before[:, t], h_old)
                 i, f, g, o = (acts[:, t, k * size : (k + 1) * size] for k in range(4))
-                np.add(dc, gc[:, t], out=dc)
-                np.add(dh, gh[:, t], out=dh)
-                if masked:
-                    np.multiply(gy[:, t], alive[t], out=dy)
-                    np.add(dh, dy, out=dh)
-                    # What a finished sample's state passes straight on to the step before.
-                    np.subtract(1.0, alive[t], out=room)
-                    np.multiply(dh, room, out=dh_old)
-                    np.multiply(dc, room, out=dc_old)
-                    np.multiply(dh, alive[t], out=dh)
-                    np.multiply(dc, alive[t], out=dc)
-                else:
-                    np.add(dh, gy[:, t], out=dh)
-                # The cell before masking: where masked, its gradient is 0 anyway.
+                add_given(dc, gc, t)
+                add_given(dh, gh, t)
+                if masked:  # what the state of an ended sample passes straight on
+                    np.copyto(dh_old, dh)
+                    np.copyto(dc_old, dc)
+                add_given(dh, gy, t)
                 np.tanh(cs[:, t], out=tc)
                 np.multiply(tc, tc, out=room)
                 np.subtract(1.0, room, out=room)
@@ -191,12 +179,15 @@ class _LstmGradient(CellGradient):
                 through_sigmoid(df, f, part)
                 np.multiply(dc, i, out=dg)
                 through_tanh(dg, g, part)
+                if masked:
+                    for kept in (z, before[:, t]):
+                        np.copyto(kept, 0, where=ended[t])
                 np.matmul(z, weight, out=dh)
                 np.multiply(dc, f, out=dc)
                 np.copyto(dgates[:, t], z)  # perhaps where the gates were, so they come last
                 if masked:
-                    np.add(dh, dh_old, out=dh)
-                    np.add(dc, dc_old, out=dc)
+                    np.copyto(dh, dh_old, where=ended[t])
+                    np.copyto(dc, dc_old, where=ended[t])
             np.matmul(dgates.reshape(-1, width).T, np.reshape(before, (-1, size)), out=dweight)
 
         return step

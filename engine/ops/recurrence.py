@@ -18,24 +18,25 @@ from engine.function import Call, Primitive, Step, apply, primitive
 from engine.value import Spec, require_float, same_dtype
 
 
-def sigmoid_in_place(x: Array) -> None:
-    """``1 / (1 + e^-x)`` into ``x``."""
-    np.multiply(x, 0.5, out=x)
-    np.tanh(x, out=x)
-    np.multiply(x, 0.5, out=x)
-    np.add(x, 0.5, out=x)
-
-
 def times(length: int, reverse: bool) -> list[int]:
     """Time steps in the order in which they are taken."""
     order = list(range(length))
     return order[::-1] if reverse else order
 
 
-def validity(lengths: Array, length: int, alive: Array) -> None:
-    """alive (T, N, 1): 1 where a step counts, else 0."""
-    steps = array_module(lengths).arange(length)
-    np.less(steps[:, None], lengths[None, :], out=alive[..., 0])
+def mark_ended(lengths: Array, ended: Array) -> None:
+    """ended (T, N, 1): True where a step lies behind the end of its sample.
+
+    What such steps hold is chosen by this, not multiplied by 0, for 0 times NaN would be NaN.
+    """
+    steps = array_module(lengths).arange(len(ended))
+    np.less_equal(lengths[None, :], steps[:, None], out=ended[..., 0])
+
+
+def ends(states: Spec) -> Spec:
+    """What ``mark_ended`` fills, for states (N, T, H)."""
+    n, length, _ = states.shape
+    return Spec((length, n, 1), np.dtype(bool))
 
 
 @primitive
@@ -92,12 +93,16 @@ class CellGradient(Cell):
         )
 
 
-def blend(new: Array, old: Array, alive: Array, room: Array) -> None:
-    """``new`` where alive, else ``old``, into ``new``; by arithmetic that is exact for 0 and 1."""
-    np.subtract(1.0, alive, out=room)
-    np.multiply(new, alive, out=new)
-    np.multiply(old, room, out=room)
-    np.add(new, room, out=new)
+def add_given(total: Array, gradient: Array | None, t: int) -> None:
+    """Add what comes in at step ``t``, if anything does."""
+    if gradient is not None:
+        np.add(total, gradient[:, t], out=total)
+
+
+def spread(given: Sequence[bool], gradients: Sequence[Array]) -> list[Array | None]:
+    """The gradients that are given, each in its place, and None in the places of the others."""
+    rest = iter(gradients)
+    return [next(rest) if there else None for there in given]
 
 
 def through_sigmoid(g: Array, y: Array, room: Array) -> None:

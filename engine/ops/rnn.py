@@ -15,12 +15,14 @@ from engine.ops.padding import without_padding
 from engine.ops.recurrence import (
     Cell,
     CellGradient,
-    blend,
+    add_given,
+    ends,
     last_state,
+    mark_ended,
     prepared,
+    spread,
     through_tanh,
     times,
-    validity,
 )
 from engine.value import Spec
 
@@ -46,7 +48,7 @@ class _Rnn(Cell):
 
     def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         gates, _, h0, _ = inputs
-        return h0, h0, h0, gates.with_shape((gates.shape[1], gates.shape[0], 1))
+        return h0, h0, ends(gates)
 
     def prepare(
         self,
@@ -57,13 +59,13 @@ class _Rnn(Cell):
     ) -> Step:
         gates, weight, h0, lengths = inputs
         sequence, hs = outputs
-        z, h, room, alive = scratch
+        z, h, ended = scratch
         order, masked = times(gates.shape[1], attrs["reverse"]), attrs["masked"]
         rectified = attrs["activation"] == "relu"
 
         def step() -> None:
             if masked:
-                validity(lengths, gates.shape[1], alive)
+                mark_ended(lengths, ended)
             np.copyto(h, h0)
             for t in order:
                 np.matmul(h, weight.T, out=z)
@@ -73,23 +75,21 @@ class _Rnn(Cell):
                 else:
                     np.tanh(z, out=z)
                 if masked:
-                    blend(z, h, alive[t], room)
+                    np.copyto(z, h, where=ended[t])
                 np.copyto(h, z)
                 np.copyto(hs[:, t], h)
+                np.copyto(sequence[:, t], h)
                 if masked:
-                    np.multiply(h, alive[t], out=sequence[:, t])
-                else:
-                    np.copyto(sequence[:, t], h)
+                    np.copyto(sequence[:, t], 0, where=ended[t])
 
         return step
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        gates, weight, h0, lengths = call.inputs
+        _, weight, h0, lengths = call.inputs
         hs = call.outputs[1]
-        zero = gates.constant_like(np.zeros((1, 1, 1), gates.dtype))
-        given = [zero if g is None else g for g in grads]
-        made = apply_all("rnn_gradient", weight, h0, lengths, hs, *given, **call.attrs)
-        return (*made, None)
+        came = [g for g in grads if g is not None]
+        attrs = {**call.attrs, "given": tuple(g is not None for g in grads)}
+        return (*apply_all("rnn_gradient", weight, h0, lengths, hs, *came, **attrs), None)
 
 
 @primitive
@@ -103,7 +103,7 @@ class _RnnGradient(CellGradient):
 
     def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
         h0, hs = inputs[1], inputs[3]
-        return h0, h0, h0, hs.with_shape((hs.shape[1], hs.shape[0], 1)), hs
+        return h0, h0, h0, ends(hs), hs
 
     def prepare(
         self,
@@ -112,40 +112,38 @@ class _RnnGradient(CellGradient):
         scratch: Sequence[Array],
         **attrs: Any,
     ) -> Step:
-        weight, h0, lengths, hs, gy, gh = inputs
+        weight, h0, lengths, hs = inputs[:4]
+        gy, gh = spread(attrs["given"], inputs[4:])
         dgates, dweight, dh = outputs
-        room, passed, dz, alive, before = scratch
+        room, passed, dz, ended, before = scratch
         _, length, size = hs.shape
         order, masked = times(length, attrs["reverse"]), attrs["masked"]
         rectified = attrs["activation"] == "relu"
-        gy, gh = (np.broadcast_to(v, hs.shape) for v in (gy, gh))
 
         def step() -> None:
             if masked:
-                validity(lengths, length, alive)
+                mark_ended(lengths, ended)
             dh.fill(0)
             for place in range(length - 1, -1, -1):
                 t = order[place]
                 np.copyto(before[:, t], hs[:, order[place - 1]] if place else h0)
-                np.add(dh, gh[:, t], out=dh)
-                if masked:
-                    np.multiply(gy[:, t], alive[t], out=room)
-                    np.add(dh, room, out=dh)
-                    np.subtract(1.0, alive[t], out=room)
-                    np.multiply(dh, room, out=passed)
-                    np.multiply(dh, alive[t], out=dh)
-                else:
-                    np.add(dh, gy[:, t], out=dh)
+                add_given(dh, gh, t)
+                if masked:  # what the state of an ended sample passes straight on
+                    np.copyto(passed, dh)
+                add_given(dh, gy, t)
                 np.copyto(dz, dh)
                 if rectified:
                     np.greater(hs[:, t], 0, out=room)
                     np.multiply(dz, room, out=dz)
                 else:
                     through_tanh(dz, hs[:, t], room)
+                if masked:
+                    for kept in (dz, before[:, t]):
+                        np.copyto(kept, 0, where=ended[t])
                 np.copyto(dgates[:, t], dz)
                 np.matmul(dz, weight, out=dh)
                 if masked:
-                    np.add(dh, passed, out=dh)
+                    np.copyto(dh, passed, where=ended[t])
             flat = dgates.reshape(-1, size)
             np.matmul(flat.T, before.reshape(-1, size), out=dweight)
 

@@ -17,7 +17,8 @@ GELU_SLOPE = math.sqrt(2.0 / math.pi)
 GELU_CUBIC = 0.044715
 
 
-def _sigmoid(x: Array, out: Array) -> None:
+def write_sigmoid(x: Array, out: Array) -> None:
+    """``1 / (1 + e^-x)`` into ``out``, which may be ``x``."""
     # Not by tanh, which has no digits left below -17. Where exp overflows, 1 / inf is the 0 it is.
     np.negative(x, out=out)
     np.exp(out, out=out)
@@ -32,7 +33,7 @@ class _Sigmoid(Elementwise):
     uses_outputs = True
 
     def compute(self, out: Array, scratch: Sequence[Array], *inputs: Array, **attrs: Any) -> None:
-        _sigmoid(inputs[0], out)
+        write_sigmoid(inputs[0], out)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         return (apply("sigmoid_gradient", grads[0], call.outputs[0]),)
@@ -116,7 +117,7 @@ class _Silu(Elementwise):
     inplace = (0,)
 
     def compute(self, out: Array, scratch: Sequence[Array], *inputs: Array, **attrs: Any) -> None:
-        _sigmoid(inputs[0], scratch[0])
+        write_sigmoid(inputs[0], scratch[0])
         np.multiply(inputs[0], scratch[0], out=out)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:

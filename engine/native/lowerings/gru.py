@@ -16,7 +16,6 @@ from engine.native.lowerings.recurrence import (
     each_sample,
     fits,
     forwards,
-    given,
     through_sigmoid,
     through_tanh,
     turn_for,
@@ -24,6 +23,7 @@ from engine.native.lowerings.recurrence import (
 from engine.native.lowerings.reduce import sum_rows
 from engine.native.lowerings.rows import row_major
 from engine.native.writer import Writer, element_strides, touching
+from engine.ops.recurrence import spread
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -119,9 +119,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     dgates, dweight, dbias, dh = step.outputs
     if not fits(step.outputs, [weight, h0, hs, acts, *step.inputs[5:]], lengths):
         return 0
-    incoming = given(w, step.inputs[5:], hs.shape)
-    if incoming is None:
-        return 0
+    incoming = spread(step.attrs["given"], [row_major(w, v) for v in step.inputs[5:]])
     h0, hs, acts = (row_major(w, v) for v in (h0, hs, acts))
     n, length, wide = acts.shape
     size = wide // 4
@@ -167,7 +165,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
 
             def ended(r: Val) -> None:
                 state = (r, far), (t, size)
-                f.copy(f.at(pb, *state), f.at(h, (r, stride)), size, w.lanes)
+                f.fill(f.at(pb, *state), size, w.lanes)  # its gates have none: 0 times anything
                 if gh is not None:
                     add_line(f, f.at(pdh, (r, size)), f.at(gh, *state), size, w.lanes)
                 clear(f, w.lanes, *((line, width) for line in gates(r)))

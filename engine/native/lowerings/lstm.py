@@ -16,13 +16,13 @@ from engine.native.lowerings.recurrence import (
     each_sample,
     fits,
     forwards,
-    given,
     through_sigmoid,
     through_tanh,
     turn_for,
 )
 from engine.native.lowerings.rows import row_major
 from engine.native.writer import Writer, element_strides, touching
+from engine.ops.recurrence import spread
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -129,9 +129,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     dgates, dweight, dh, dc = step.outputs
     if not fits(step.outputs, [weight, h0, c0, hs, cs, acts, *step.inputs[7:]], lengths):
         return 0
-    incoming = given(w, step.inputs[7:], hs.shape)
-    if incoming is None:
-        return 0
+    incoming = spread(step.attrs["given"], [row_major(w, v) for v in step.inputs[7:]])
     h0, c0, hs, cs, acts = (row_major(w, v) for v in (h0, c0, hs, cs, acts))
     n, length, width = acts.shape
     size = width // 4
@@ -177,7 +175,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
 
             def ended(r: Val) -> None:
                 state = (r, far), (t, size)
-                f.copy(f.at(pb, *state), f.at(starts[0], (r, stride)), size, w.lanes)
+                f.fill(f.at(pb, *state), size, w.lanes)  # its gates have none: 0 times anything
                 for total, p in ((pdh, gh), (pdc, gc)):
                     if p is not None:
                         add_line(f, f.at(total, (r, size)), f.at(p, *state), size, w.lanes)

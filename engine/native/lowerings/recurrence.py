@@ -17,7 +17,7 @@ from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
 from engine.native.lowerings.gather import index_at, known
 from engine.native.lowerings.matmul import panels
-from engine.native.lowerings.rows import packed, row_major
+from engine.native.lowerings.rows import packed
 from engine.native.products import Tile, product_rows, tile_for
 from engine.native.writer import Writer
 
@@ -154,22 +154,6 @@ def each_sample(
                 alive(r.index)
             with otherwise:
                 ended(r.index)
-
-
-def given(w: Writer, gradients: Sequence[Any], shape: tuple[int, ...]) -> list[Any] | None:
-    """Incoming gradients in rows, None for one that nothing gives.
-
-    Such a one stands there as a single zero, to be broadcast; None for all if it is no zero.
-    """
-    found: list[Any] = []
-    for value in gradients:
-        if value.shape == shape:
-            found.append(row_major(w, value))
-        elif value.size == 1 and not value.any():
-            found.append(None)
-        else:
-            return None
-    return found
 
 
 def fits(outputs: Sequence[Any], inputs: Sequence[Any], lengths: Any) -> bool:

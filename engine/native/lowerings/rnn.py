@@ -17,12 +17,12 @@ from engine.native.lowerings.recurrence import (
     each_sample,
     fits,
     forwards,
-    given,
     through_tanh,
     turn_for,
 )
 from engine.native.lowerings.rows import row_major
 from engine.native.writer import Writer, element_strides, touching
+from engine.ops.recurrence import spread
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
@@ -90,9 +90,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     dgates, dweight, dh = step.outputs
     if not fits(step.outputs, [weight, h0, hs, *step.inputs[4:]], lengths):
         return 0
-    incoming = given(w, step.inputs[4:], hs.shape)
-    if incoming is None:
-        return 0
+    incoming = spread(step.attrs["given"], [row_major(w, v) for v in step.inputs[4:]])
     h0, hs = (row_major(w, v) for v in (h0, hs))
     n, length, size = hs.shape
     turn, weight = turn_for(w, weight, n)
@@ -134,7 +132,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
 
             def ended(r: Val) -> None:
                 state = (r, far), (t, size)
-                f.copy(f.at(pb, *state), f.at(h, (r, stride)), size, w.lanes)
+                f.fill(f.at(pb, *state), size, w.lanes)  # its gates have none: 0 times anything
                 if gh is not None:
                     add_line(f, f.at(pdh, (r, size)), f.at(gh, *state), size, w.lanes)
                 clear(f, w.lanes, (f.at(pz, *state), size), (f.at(own, (r, turn.factor)), size))

@@ -99,3 +99,40 @@ def test_an_ended_sample_reads_no_further(op):
     expected = plan.evaluate({"x": x, "lengths": lengths})["loss"]
     x[0, 2:], x[2] = np.nan, np.nan
     assert plan.evaluate({"x": x, "lengths": lengths})["loss"] == expected
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("worst", [np.nan, np.inf])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("op", GATES)
+def test_what_does_not_count_is_not_even_multiplied_by_0(op, reverse, worst, native):
+    """Gradients of padded outputs, and the first state of a sample that has no steps."""
+    from engine.plan import PlanBuilder
+
+    hidden = 18
+    b = PlanBuilder()
+    x, lengths = b.input("x", ("N", 4, 3)), b.input("lengths", ("N",), "int64")
+    factor, state = b.input("factor", ("N", 4, hidden)), b.input("state", ("N", hidden))
+    weights = [parameter(b, k, GATES[op] * hidden, n) for k, n in (("ih", 3), ("hh", hidden))]
+    weights += [parameter(b, k, GATES[op] * hidden) for k in ("bias", "bias_hh")][
+        : 1 + (op == "gru")
+    ]
+    states = [state] * (2 if op == "lstm" else 1)
+    y, *_ = b.call(op, x, *weights, *states, lengths=lengths, reverse=reverse)
+    b.loss("loss", b.call("mean", b.call("multiply", y, factor)))
+    plan = b.build(seed=1)
+
+    rng = np.random.default_rng(0)
+    batch = {
+        "x": rng.normal(size=(3, 4, 3)).astype(np.float32),
+        "lengths": np.array([2, 0, 4]),
+        "factor": rng.normal(size=(3, 4, hidden)).astype(np.float32),
+        "state": rng.normal(size=(3, hidden)).astype(np.float32),
+    }
+    if native:
+        plan.prepare(3, ("gradients",))
+    _, expected = plan.gradients(batch)
+    batch["factor"][0, 2:], batch["factor"][1], batch["state"][1] = worst, worst, worst
+    _, found = plan.gradients(batch)
+    for key, array in expected.items():
+        np.testing.assert_array_equal(found[key], array, err_msg=key)

@@ -176,3 +176,79 @@ def test_a_sequence_of_no_steps_keeps_its_first_state(rng):
     y, last = ops.gru(engine.tensor(rng.normal(size=(N, T, D))), *w, h0=h0, lengths=lengths)
     np.testing.assert_array_equal(last.data[1], h0.data[1])
     assert not y.data[1].any()
+
+
+def _operands(rng, name):
+    wide = GATES[name] * H
+    shapes = {"ih": (wide, D), "hh": (wide, H), "b": (wide,)}
+    if name == "gru":
+        shapes["b2"] = (wide,)
+    shapes["h0"] = (N, H)
+    if name == "lstm":
+        shapes["c0"] = (N, H)
+    return {k: rng.normal(size=s) for k, s in shapes.items()}
+
+
+@pytest.mark.parametrize("worst", [np.nan, np.inf])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", GATES)
+def test_what_does_not_count_is_not_even_multiplied_by_0(rng, name, reverse, worst):
+    """Gradients of padded outputs, and the first state of a sample that has no steps."""
+    arrays = _operands(rng, name)
+    x, lengths = rng.normal(size=(N, T, D)), np.array([2, 0, T])
+    padded = np.arange(T)[:, None] >= lengths[:, None, None]
+    g = rng.normal(size=(N, T, H))
+
+    def gradients(states, g):
+        values = {k: engine.tensor(v, requires_grad=True) for k, v in {**arrays, **states}.items()}
+        y, *_ = getattr(ops, name)(
+            engine.tensor(x), *values.values(), lengths=engine.tensor(lengths), reverse=reverse
+        )
+        y.backward(g)
+        return y.data, {k: v.grad.data for k, v in values.items()}
+
+    states = {
+        k: np.where(np.arange(N)[:, None] == 1, worst, arrays[k])
+        for k in ("h0", "c0")
+        if k in arrays
+    }
+    y, found = gradients(states, np.where(padded, worst, g))
+    expected_y, expected = gradients({}, np.where(padded, 0.0, g))
+    np.testing.assert_array_equal(y, expected_y)
+    for key, array in found.items():
+        np.testing.assert_array_equal(array, expected[key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_gates_keep_their_digits_where_they_are_almost_shut(name):
+    """One step with a gate at -20, which leaves 2e-9: written with tanh, it would leave 0."""
+    wide = GATES[name] * H
+    bias = np.zeros(wide, np.float32)
+    shut = slice(3 * H, None) if name == "lstm" else slice(H, 2 * H)
+    bias[shut] = -20.0
+    x = engine.tensor(np.zeros((1, 1, D), np.float32))
+    w = [engine.tensor(np.zeros((wide, n), np.float32)) for n in (D, H)]
+    h0 = engine.tensor(np.ones((1, H), np.float32))
+    if name == "lstm":
+        c0 = engine.tensor(np.full((1, H), 2.0, np.float32))
+        y, *_ = ops.lstm(x, *w, engine.tensor(bias), h0, c0)
+        expected = np.tanh(1.0) / (1.0 + np.exp(20.0))
+    else:
+        y, _ = ops.gru(x, *w, engine.tensor(bias), None, h0)
+        expected = 1.0 / (1.0 + np.exp(20.0))
+    np.testing.assert_allclose(y.data, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_what_nothing_gives_is_no_operand_of_the_gradient(rng, name):
+    """Whether a gradient comes in follows from the graph, not from zeros that stand for none."""
+    b = PlanBuilder()
+    shapes = {k: v.shape for k, v in _operands(rng, name).items() if k not in ("h0", "c0")}
+    weights = [b.parameter(k, s, init="normal", std=0.5) for k, s in shapes.items()]
+    y, *_ = b.call(name, b.input("x", ("N", T, D)), *weights)
+    b.loss("l", b.call("mean", b.call("square", y)))
+    steps = {s.name: s for s in b.build().steps(N, "gradients")}
+    step = steps[f"{name}_gradient"]
+    came = step.attrs["given"]
+    assert came == (True, *[False] * (len(came) - 1))
+    assert [a.shape for a in step.inputs if a.shape == (1, 1, 1)] == []
