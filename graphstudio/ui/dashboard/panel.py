@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
+    QHBoxLayout,
     QLabel,
     QSlider,
     QSplitter,
@@ -40,7 +41,7 @@ from graphstudio.ui.dashboard.runs_list import RunRow, RunsList
 from graphstudio.ui.dashboard.status import STATES, StatusStrip
 from graphstudio.ui.dashboard.stored_runs import load_run, run_title, write_csv
 from graphstudio.ui.dashboard.texts import evaluation_texts
-from graphstudio.ui.icons import icon
+from graphstudio.ui.icons import icon, pixmap
 from graphstudio.ui.inspector.project_page import FETCHABLE
 from graphstudio.ui.project import Project
 from graphstudio.ui.quantities import exact
@@ -138,6 +139,15 @@ class DashboardPanel(QWidget):
         self.smoothing.setFixedWidth(110)
         self.smoothing.setValue(round(DEFAULT_SMOOTHING * 100))
         self.smoothing.valueChanged.connect(self._on_smoothing)
+        # The word goes first where room is short; a slider without a sign would be a riddle.
+        self._smoothing_icon = QLabel()
+        self._smoothing_icon.setObjectName("smoothingIcon")
+        smoothing = QWidget()
+        row = QHBoxLayout(smoothing)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(5)
+        row.addWidget(self._smoothing_icon)
+        row.addWidget(self.smoothing)
         self._axis_label = QLabel()
         set_role(self._axis_label, "dim")
         self.axis = QComboBox()
@@ -155,7 +165,7 @@ class DashboardPanel(QWidget):
             self.status,
             (
                 self._smoothing_label,
-                self.smoothing,
+                smoothing,
                 self._smoothing_value,
                 self._axis_label,
                 self.axis,
@@ -163,7 +173,7 @@ class DashboardPanel(QWidget):
                 self._runs_button,
             ),
             spare=(self._axis_label, self._smoothing_label, self._smoothing_value),
-            needed=(self._runs_button, self._csv, self.smoothing, self.axis),
+            needed=(self._runs_button, self._csv, smoothing, self.axis),
         )
         self.curves = CurvesPage(theme)
         self.runs = RunsList(theme)
@@ -199,11 +209,15 @@ class DashboardPanel(QWidget):
         self._header.arrange()
         self._smoothing_label.setText(tr("Smoothing"))
         self.smoothing.setAccessibleName(tr("Smoothing"))
-        self.smoothing.setToolTip(
-            tr("Weight of the moving average over training steps; the raw line stays behind it")
+        about = tr(
+            "Smoothing: weight of the moving average over training steps; the raw line stays "
+            "behind it"
         )
+        for widget in (self.smoothing, self._smoothing_icon, self._smoothing_label):
+            widget.setToolTip(about)
         self._axis_label.setText(tr("X axis"))
         self.axis.setAccessibleName(tr("X axis"))
+        self.axis.setToolTip(tr("X axis"))
         for index, text in enumerate((tr("Step"), tr("Epoch"), tr("Time"))):
             self.axis.setItemText(index, text)
         self._csv.setToolTip(tr("Export every row as CSV"))
@@ -229,6 +243,8 @@ class DashboardPanel(QWidget):
         tokens = self._theme.tokens
         self._csv.setIcon(icon("download", tokens.text))
         self._runs_button.setIcon(icon("clock", tokens.text))
+        ratio = self.devicePixelRatioF()
+        self._smoothing_icon.setPixmap(pixmap("smooth", tokens.text_dim, 18, ratio))
 
     # -- project and runs -----------------------------------------------------------------------
 

@@ -481,6 +481,21 @@ def test_the_epoch_is_whole_and_the_rest_as_there_is_room(qtbot, theme, width, s
     assert "600" in place.text() or width < 900
 
 
+@pytest.mark.parametrize("width", [760, 960, 1500])
+def test_the_slider_never_stands_alone(panel, bridge, tmp_path, width):
+    """Where there is no room for its word, a picture says what it is for."""
+    begin(bridge, tmp_path / "demo.runs" / FIRST)
+    bridge.stepped.emit(step_metrics(1, 100))
+    settle(panel)
+    panel.resize(width, 420)
+    QApplication.processEvents()
+    sign = panel.findChild(QLabel, "smoothingIcon")
+    assert sign.isVisible() == panel.smoothing.isVisible()
+    assert not sign.pixmap().isNull()
+    assert "Smoothing" in sign.toolTip()
+    assert panel.smoothing.isVisible() or width < 900
+
+
 @pytest.mark.parametrize("width", [420, 600, 760, 1500])
 def test_the_names_of_the_pages_are_whole_at_any_width(panel, bridge, tmp_path, width):
     begin(bridge, tmp_path / "demo.runs" / FIRST)
