@@ -42,6 +42,7 @@ _OPS = {
     "normalize": "l2_normalize",
     "permute": "transpose",
     "pow": "power",
+    "msort": "sort",
     "repeat": "tile",
     "sub": "subtract",
     "view": "reshape",

@@ -20,6 +20,7 @@ from engine.ops.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from engine.ops.cumsum import cumsum
 from engine.ops.dropout import dropout, spatial_dropout
 from engine.ops.einsum import einsum, norm, prod
 from engine.ops.flip import flip, roll
@@ -102,6 +103,7 @@ from engine.ops.shape import (
 from engine.ops.shape import slice_ as slice
 from engine.ops.sigmoid import gelu, sigmoid, silu, softplus, tanh
 from engine.ops.softmax import log_softmax, logsumexp, softmax
+from engine.ops.sort import argsort, sort, topk
 from engine.ops.standardize import group_norm, instance_norm, l2_normalize, layer_norm, rms_norm
 from engine.ops.std import std
 from engine.ops.stop import stop_gradient
@@ -121,6 +123,7 @@ __all__ = [
     "alpha_dropout",
     "argmax",
     "argmin",
+    "argsort",
     "average_pool1d",
     "average_pool2d",
     "average_pool3d",
@@ -141,6 +144,7 @@ __all__ = [
     "cosine_distance",
     "cosine_embedding",
     "cross_entropy",
+    "cumsum",
     "dice",
     "divide",
     "dropout",
@@ -230,6 +234,7 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
+    "sort",
     "spatial_dropout",
     "split",
     "sqrt",
@@ -244,6 +249,7 @@ __all__ = [
     "tanh",
     "threshold",
     "tile",
+    "topk",
     "transpose",
     "triplet",
     "unfold",

@@ -156,19 +156,12 @@ class _Gather(Primitive):
                 select()
 
             return checked
-        # By the place of each element in memory, in given arrays: nothing is allocated.
         flat, place = x.reshape(-1), scratch[0]
-        strides = [s // x.itemsize for s in x.strides]
-        lines = np.ogrid[tuple(slice(0, n) for n in ids.shape)]
-        starts = [
-            line * s for i, (line, s) in enumerate(zip(lines, strides, strict=True)) if i != axis
-        ]
+        find = _places(x, ids, axis, place)
 
         def step() -> None:
             check_range("gather", ids, x.shape[axis])
-            np.multiply(ids, strides[axis], out=place, casting="same_kind")
-            for start in starts:
-                np.add(place, start, out=place)
+            find()
             if place.size:
                 take_rows(flat, place, out)
 
@@ -180,9 +173,26 @@ class _Gather(Primitive):
         return apply("gather_gradient", grads[0], ids, axis=axis, size=x.shape[axis]), None
 
 
+def _places(x: Array, ids: Array, axis: int, place: Array) -> Step:
+    """Fill ``place`` with where in the memory of ``x`` each element is: nothing is allocated."""
+    strides = [s // x.itemsize for s in x.strides]
+    lines = np.ogrid[tuple(slice(0, n) for n in ids.shape)]
+    starts = [line * s for i, (line, s) in enumerate(zip(lines, strides, strict=True)) if i != axis]
+
+    def find() -> None:
+        np.multiply(ids, strides[axis], out=place, casting="same_kind")
+        for start in starts:
+            np.add(place, start, out=place)
+
+    return find
+
+
 @primitive
 class _GatherGradient(Primitive):
     name = "gather_gradient"
+
+    def scratch(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        return (Spec(inputs[1].shape, np.dtype(np.intp)),)
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         shape = list(inputs[0].shape)
@@ -197,7 +207,17 @@ class _GatherGradient(Primitive):
         **attrs: Any,
     ) -> Step:
         (g, ids), out, axis = inputs, outputs[0], attrs["axis"]
-        xp = array_module(g)
+        xp, place = array_module(g), scratch[0]
+        if isinstance(g, np.ndarray) and out.flags.c_contiguous and g.flags.c_contiguous:
+            find = _places(out, ids, axis, place)
+            flat, wanted, values = out.reshape(-1), place.reshape(-1), g.reshape(-1)
+
+            def add() -> None:
+                out.fill(0)
+                find()
+                np.add.at(flat, wanted, values)
+
+            return add
         places = list(xp.ogrid[tuple(slice(0, n) for n in ids.shape)])
 
         def step() -> None:

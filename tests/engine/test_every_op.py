@@ -73,7 +73,8 @@ def test_gradients_match_finite_differences_in_float64(case):
         own = iter(engine.tensor(a) if i in fixed else next(given) for i, a in enumerate(arrays))
         filled = [next(own) if isinstance(a, np.ndarray) else a for a in drawn]
         results = parts(getattr(ops, case.op)(*operands(case, filled, lambda v: v), **case.attrs))
-        return ops.concatenate(*(r.reshape(-1) for r in results), axis=0)
+        floats = (r for r in results if r.dtype.kind == "f")
+        return ops.concatenate(*(r.reshape(-1) for r in floats), axis=0)
 
     check_gradients(call, *moved, tolerance=2e-6)
 
