@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QObject, QSignalBlocker, QSize, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QToolButton, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
 from graphstudio.exporters.base import ExportError
 from graphstudio.i18n import sentence, tr
@@ -66,6 +67,9 @@ class CodePanel(QWidget):
         self._preview = preview
         self._script = Script("pytorch")
         self._wanted = 0
+        self._busy = False
+        """A thread is at work: one at a time, since they take turns with the window anyway."""
+        self._checked = project.result
         self._clicked = False
         self._fresh = False
         """True while the script is that of the last check."""
@@ -189,6 +193,9 @@ class CodePanel(QWidget):
             return  # the graph is as the checker has just refused it; its reason is shown
         self._wanted += 1
         self._fresh = False
+        if self._busy:
+            return  # what it makes is old already; the next one begins when it is done
+        self._busy = True
         done = _Done()
         done.script.connect(self._take)
         job = _Job(self._wanted, graph, self.target, self._preview, done)
@@ -199,11 +206,14 @@ class CodePanel(QWidget):
         self._timer.start(0)
 
     def _refresh_if_seen(self) -> None:
-        if self.isVisible():  # else the work waits until somebody looks
+        if self.isVisible() and not self._fresh:  # else the work waits until somebody looks
             self.refresh()
 
     def _take(self, number: int, script: Script) -> None:
+        self._busy = False
         if number != self._wanted:
+            if self.isVisible() or self._copy_next:
+                self.refresh()
             return
         if script.error:
             self._banner_text.setText(script.error)
@@ -211,8 +221,8 @@ class CodePanel(QWidget):
             self.view.set_stale(True)
             return
         self._script = script
-        self._fresh = True
-        self.view.set_stale(False)
+        self._fresh = self._project.result.ok  # else it is the last valid one
+        self.view.set_stale(not self._fresh)
         self._show_tabs()
         self._show_file()
         if self._copy_next:
@@ -279,7 +289,10 @@ class CodePanel(QWidget):
         self._fresh = False
         self._timer.start(0)
 
-    def _on_checked(self, _result: CheckResult) -> None:
+    def _on_checked(self, result: CheckResult) -> None:
+        if result is self._checked:
+            return  # what has moved is the drawing alone
+        self._checked = result
         self._fresh = False
         self._timer.start()
 
@@ -342,7 +355,8 @@ class _Job:
             script = Script(self._target, error=" ".join(sentences))
         except Exception as error:  # shown in the panel: a fault here must not end the window
             script = Script(self._target, error=f"{type(error).__name__}: {error}")
-        self._done.script.emit(self._number, script)
+        if isValid(self._done):  # else the program has ended meanwhile
+            self._done.script.emit(self._number, script)
 
 
 def _tool(name: str) -> QToolButton:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from PySide6.QtGui import QGuiApplication
 from graphstudio.document import commands
 from graphstudio.document.model import Document
 from graphstudio.services import projects
-from graphstudio.ui.code.panel import CodePanel
+from graphstudio.ui.code.panel import DELAY_MS, CodePanel
 from graphstudio.ui.project import Project
 
 
@@ -162,6 +163,66 @@ def test_only_the_latest_answer_counts(project, theme, qtbot):
         panel.refresh()
     qtbot.wait(50)
     assert panel.view.toPlainText() == "# keras"
+
+
+def test_a_burst_of_edits_makes_two_scripts_at_most_one_at_a_time(project, theme, qtbot):
+    """The first, which is old when done, and the last: threads that pile up halt the window."""
+    gate, running, made = Event(), [], []
+
+    def slow(graph, target):
+        running.append(1)
+        assert len(running) == 1
+        gate.wait(10)
+        running.pop()
+        conv = next(n for n in graph.nodes if n.spec.type_id == "layer.conv2d")
+        made.append(conv.spec.filters)
+        return SimpleNamespace(files={"model.py": f"# {conv.spec.filters}"}, line_map={})
+
+    panel = CodePanel(project, theme, preview=slow)
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitUntil(lambda: running == [1], timeout=5000)
+    conv = node_of(project, "layer.conv2d")
+    for filters in (20, 21, 22):
+        project.push(commands.set_param(project.document, "main", [conv], "filters", filters))
+        panel.refresh()
+    gate.set()
+    qtbot.waitUntil(lambda: panel.view.toPlainText() == "# 22", timeout=5000)
+    assert len(made) == 2
+
+
+def test_a_drag_makes_no_new_script(panel, project, qtbot):
+    told = []
+    panel.updated.connect(lambda: told.append(1))
+    conv = node_of(project, "layer.conv2d")
+    project.push(commands.move_nodes(project.document, "main", {conv: (999.0, 9.0)}))
+    project.check_now()
+    qtbot.wait(DELAY_MS + 100)
+    assert told == []
+    with qtbot.waitSignal(panel.updated, timeout=10_000):
+        project.push(commands.rename(project.document, "main", conv, "Edges"))
+    assert "edges" in panel.view.toPlainText()
+
+
+def test_a_script_that_comes_after_a_mistake_is_that_of_before(project, theme, qtbot):
+    gate = Event()
+
+    def slow(_graph, _target):
+        gate.wait(10)
+        return SimpleNamespace(files={"model.py": "# before"}, line_map={})
+
+    panel = CodePanel(project, theme, preview=slow)
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitUntil(lambda: panel._busy, timeout=5000)
+    flatten = node_of(project, "shape.flatten")
+    project.push(commands.remove_nodes(project.document, "main", [flatten], heal=True))
+    panel.refresh()
+    with qtbot.waitSignal(panel.updated, timeout=5000):
+        gate.set()
+    assert panel.view.toPlainText() == "# before"
+    assert panel.view._colors.stale
+    assert panel.problem
 
 
 def test_nothing_is_generated_while_nobody_looks(project, theme, qtbot):
