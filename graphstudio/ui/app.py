@@ -81,6 +81,7 @@ def make_window(project: Path | None = None) -> MainWindow:
     from graphstudio.ui.main_window import MainWindow
     from graphstudio.ui.settings import Settings
     from graphstudio.ui.theme import Theme
+    from graphstudio.ui.tidying import Tidying
 
     _start_log()
     settings = Settings.load()
@@ -89,6 +90,7 @@ def make_window(project: Path | None = None) -> MainWindow:
     theme.use(style.system_theme() if settings.theme == "system" else settings.theme)
     style.apply(theme)
     window = MainWindow(settings, theme, opened=_read(project))
+    Tidying(window)
     test_hook.install(window)
     return window
 
