@@ -270,8 +270,6 @@ class Tensor(Value):
         suffix = ", requires_grad=True" if self.requires_grad else ""
         return f"tensor({np.array2string(self.numpy(), separator=', ')}{suffix})"
 
-    __hash__ = object.__hash__
-
 
 def _check_on_device(
     primitive: Primitive, ids: Array, specs: Sequence[Spec], attrs: dict[str, Any]

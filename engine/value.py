@@ -205,8 +205,41 @@ class Value:
     def __pow__(self, other: Any) -> Any:
         return self._call("power", self, other)
 
+    def __rpow__(self, other: Any) -> Any:
+        return self._call("power", other, self)
+
     def __neg__(self) -> Any:
         return self._call("negative", self)
+
+    def __abs__(self) -> Any:
+        return self._call("abs", self)
+
+    def __eq__(self, other: Any) -> Any:
+        return self._compare("equal", other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._compare("not_equal", other)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare("less", other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare("less_equal", other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare("greater", other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare("greater_equal", other)
+
+    # A value is one and the same whatever it is equal to: sets and dictionaries go by identity.
+    __hash__ = object.__hash__
+
+    def _compare(self, name: str, other: Any) -> Any:
+        """Element by element; what holds no numbers, such as None, is simply another object."""
+        if not _holds_numbers(other):
+            return NotImplemented
+        return self._call(name, self, other)
 
     def __matmul__(self, other: Any) -> Any:
         return self._call("matmul", self, other)
@@ -284,6 +317,11 @@ class Value:
             from engine.other_names import explained
 
             raise AttributeError(explained("Tensor", name), name=name, obj=self)
+
+
+def _holds_numbers(value: Any) -> bool:
+    """True for what may stand beside a value: numbers, arrays of any library, sequences."""
+    return isinstance(value, Value | int | float | list | tuple) or hasattr(value, "dtype")
 
 
 def _unpacked(given: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -11,7 +11,19 @@ from engine.ops.attention import (
 )
 from engine.ops.batch_norm import batch_norm
 from engine.ops.cells import gru_cell, lstm_cell, rnn_cell
-from engine.ops.compare import accuracy, argmax, argmin, cast, equal, greater, less, where
+from engine.ops.compare import (
+    accuracy,
+    argmax,
+    argmin,
+    cast,
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    not_equal,
+    where,
+)
 from engine.ops.conv import (
     conv1d,
     conv2d,
@@ -165,6 +177,7 @@ __all__ = [
     "global_max_pool",
     "glu",
     "greater",
+    "greater_equal",
     "group_norm",
     "gru",
     "gru_cell",
@@ -182,6 +195,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "less",
+    "less_equal",
     "local_response_norm",
     "log",
     "log_sigmoid",
@@ -205,6 +219,7 @@ __all__ = [
     "multiply",
     "negative",
     "norm",
+    "not_equal",
     "one_hot",
     "pad",
     "pixel_shuffle",

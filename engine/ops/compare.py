@@ -1,4 +1,4 @@
-"""Comparison and selection: less, equal, where, argmax, accuracy, cast."""
+"""Comparison and selection: less, equal and their kin, where, argmax, accuracy, cast."""
 
 from __future__ import annotations
 
@@ -45,9 +45,21 @@ class _Less(_Compare):
 
 
 @primitive
+class _LessEqual(_Compare):
+    name = "less_equal"
+    ufunc = np.less_equal
+
+
+@primitive
 class _Equal(_Compare):
     name = "equal"
     ufunc = np.equal
+
+
+@primitive
+class _NotEqual(_Compare):
+    name = "not_equal"
+    ufunc = np.not_equal
 
 
 @primitive
@@ -198,10 +210,29 @@ def greater(a: Any, b: Any) -> Any:
     return apply("less", b, a)
 
 
+@function("less_equal")
+def less_equal(a: Any, b: Any) -> Any:
+    """``a <= b`` as bool."""
+    return apply("less_equal", *lift(a, b))
+
+
+@function("greater_equal")
+def greater_equal(a: Any, b: Any) -> Any:
+    """``a >= b`` as bool."""
+    a, b = lift(a, b)
+    return apply("less_equal", b, a)
+
+
 @function("equal")
 def equal(a: Any, b: Any) -> Any:
     """``a == b`` as bool."""
     return apply("equal", *lift(a, b))
+
+
+@function("not_equal")
+def not_equal(a: Any, b: Any) -> Any:
+    """``a != b`` as bool."""
+    return apply("not_equal", *lift(a, b))
 
 
 @function("where")

@@ -338,7 +338,7 @@ def slice_(x: Any, key: Any) -> Any:
         else:
             raise ShapeError(
                 f"slice found {type(k).__name__}; expected integers and slices. "
-                "For an array of indices use gather."
+                "For an array of indices use gather, for a mask where."
             )
         parts.append(part)
         axis += 1

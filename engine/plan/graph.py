@@ -66,6 +66,12 @@ class StaticValue(Value):
     def random_key(self) -> StaticValue:
         return self.graph.random_key()
 
+    def __bool__(self) -> bool:
+        raise PlanError(
+            f"A plan's value {self.spec} was taken for true or false; what it holds is known when "
+            "the plan runs. Choose with where, or describe two plans."
+        )
+
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name or self.index} {self.spec}>"
 

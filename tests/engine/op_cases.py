@@ -96,10 +96,13 @@ CASES = [
         lambda rng: [rng.uniform(size=(3, 4)) < 0.5, *normal((3, 4), (4,))(rng)],
         batched=(0, 1),
     ),
-    Case("less", normal((3, 4), (4,)), differentiable=False),
-    Case("greater", normal((3, 4), (4,)), differentiable=False),
-    Case(
-        "equal", lambda rng: [np.round(rng.normal(size=(3, 4))), np.ones(4)], differentiable=False
+    *(
+        Case(
+            op,
+            lambda rng: [np.round(rng.normal(size=(3, 4))), np.array([0.0, 1.0, -1.0, np.nan])],
+            differentiable=False,
+        )
+        for op in ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
     ),
     Case("cast", normal((3, 4)), {"dtype": "int64"}, differentiable=False),
     Case("argmax", normal((3, 4)), {"axis": 1}, differentiable=False),

@@ -1,6 +1,7 @@
 """Define-by-run differentiation: the walk, accumulation, hooks, and its errors."""
 
 import gc
+import operator
 import weakref
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import engine
 from engine import ops
-from engine.errors import DTypeError, EngineError, ShapeError
+from engine.errors import DTypeError, EngineError, PlanError, ShapeError
 
 
 def test_gradients_accumulate_over_uses_and_over_backwards():
@@ -290,3 +291,76 @@ def test_a_single_number_is_python_s_where_it_is_wanted():
     for call in (int, float, bool, lambda v: v.item(), lambda v: f"{v:.1f}"):
         with pytest.raises(ShapeError, match=r"found shape \(2,\); expected a single element"):
             call(engine.tensor([1.0, 2.0]))
+
+
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("compare", COMPARISONS)
+@pytest.mark.parametrize("other", [1.0, 2, [0.0, 1.0, 3.0], np.float32([[1.0], [np.nan]])])
+def test_comparisons_are_torch_s(compare, other):
+    torch = pytest.importorskip("torch")
+    data = [0.0, 1.0, float("nan")]
+    x = engine.tensor(data, requires_grad=True)
+    theirs = torch.tensor(other) if isinstance(other, list | np.ndarray) else other
+    for found, expected in (
+        (compare(x, other), compare(torch.tensor(data), theirs)),
+        (compare(x, engine.tensor(np.float32(other))), compare(torch.tensor(data), theirs)),
+        (compare(other, x), compare(theirs, torch.tensor(data))),
+    ):
+        assert found.dtype == bool
+        assert not found.requires_grad
+        np.testing.assert_array_equal(found.data, expected.numpy())
+
+
+def test_comparisons_promote_nothing():
+    whole = engine.tensor([1, 2])
+    with pytest.raises(DTypeError, match="float32 and int64"):
+        _ = engine.tensor([1.0, 2.0]) == whole
+    with pytest.raises(DTypeError, match="int64, which cannot hold it"):
+        _ = whole < 1.5
+    with pytest.raises(ShapeError, match="not_equal found shapes"):
+        _ = whole != [1, 2, 3]
+
+
+def test_a_tensor_is_no_other_kind_of_thing():
+    x = engine.tensor([1.0, 2.0])
+    assert (x == None, x != None, x == "x") == (False, True, False)  # noqa: E711
+    with pytest.raises(TypeError, match="'<' not supported"):
+        _ = x < None
+
+
+def test_sets_and_dictionaries_know_a_tensor_by_what_it_is():
+    a, b = engine.tensor([1.0, 2.0]), engine.tensor([1.0, 2.0])
+    assert hash(a) != hash(b)
+    assert len({a, b, a}) == 2
+    assert {a: 1, b: 2}[b] == 2
+
+
+def test_absolute_values_and_powers_are_written_as_in_python():
+    x = engine.tensor([-2.0, 3.0], requires_grad=True)
+    (abs(x) + 2**x + abs(x) ** x).sum().backward()
+    data = x.data.astype(np.float64)
+    size, sign = np.abs(data), np.sign(data)
+    power = size**data * (np.log(size) + data / size * sign)
+    np.testing.assert_allclose(x.grad.data, sign + 2**data * np.log(2) + power, rtol=1e-6)
+
+
+def test_what_a_plan_holds_is_neither_true_nor_false():
+    from engine.function import FUNCTIONS
+    from engine.plan.graph import StaticGraph
+    from engine.value import Spec
+
+    graph = StaticGraph(training=True)
+    x = graph.leaf("input", "x", Spec((2,), np.dtype(np.float32)))
+    assert [(x <= 1.0).dtype, (x == x).dtype] == [bool, bool]
+    assert x in {x}
+    with pytest.raises(PlanError, match=r"true or false.*where"):
+        FUNCTIONS["relu"](x if x == 1.0 else -x)
+
+
+def test_an_index_that_is_a_mask_is_told_of_where():
+    x = engine.tensor([1.0, 2.0])
+    with pytest.raises(ShapeError, match="for a mask where"):
+        _ = x[x > 1.0]

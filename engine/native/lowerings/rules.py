@@ -20,8 +20,10 @@ RULES["softplus"] = lambda f, attrs, x: mathfn.softplus(f, x)
 
 for _name in ("reshape", "broadcast_to", "stop_gradient"):
     MIXED[_name] = ("f-f", "b-b", "i-i", "l-l")
-MIXED["less"] = ("ff-b",)
-MIXED["equal"] = ("ff-b", "ll-b")
+for _name in ("less", "less_equal"):
+    MIXED[_name] = ("ff-b",)
+for _name in ("equal", "not_equal"):
+    MIXED[_name] = ("ff-b", "ll-b")
 MIXED["where"] = ("bff-f", "bbb-b", "bll-l")
 MIXED["cast"] = ("b-f", "i-f", "l-f", "f-b")
 
@@ -31,11 +33,23 @@ def _less(f: Function, attrs: Any, a: Val, b: Val) -> Val:
     return f.b.fcmp_ordered("<", a, b)
 
 
+@rule("less_equal")
+def _less_equal(f: Function, attrs: Any, a: Val, b: Val) -> Val:
+    return f.b.fcmp_ordered("<=", a, b)
+
+
 @rule("equal")
 def _equal(f: Function, attrs: Any, a: Val, b: Val) -> Val:
     if element_type(a) == I64:
         return f.b.icmp_signed("==", a, b)
     return f.b.fcmp_ordered("==", a, b)
+
+
+@rule("not_equal")
+def _not_equal(f: Function, attrs: Any, a: Val, b: Val) -> Val:
+    if element_type(a) == I64:
+        return f.b.icmp_signed("!=", a, b)
+    return f.b.fcmp_unordered("!=", a, b)  # a NaN is equal to nothing
 
 
 @rule("where")

@@ -92,11 +92,25 @@ def test_casts_to_float(verify, dtype):
     )
 
 
-def test_equal_ids(verify):
+@pytest.mark.parametrize("comparison", ["equal", "not_equal"])
+def test_equal_ids(verify, comparison):
     a, c = (np.random.default_rng(s).integers(0, 3, (6, 35)) for s in (0, 1))
 
     def make(b, x, a, c):
-        return b.call("where", b.call("equal", a, c), x, 0.0)
+        return b.call("where", b.call(comparison, a, c), x, 0.0)
+
+    verify(make, (6, 35), {"a": a, "c": c})
+
+
+@pytest.mark.parametrize(
+    "comparison", ["less", "less_equal", "greater", "greater_equal", "equal", "not_equal"]
+)
+def test_comparisons_of_equal_numbers_and_of_none(verify, comparison):
+    a, c = (np.random.default_rng(s).integers(0, 3, (6, 35)).astype("f") for s in (0, 1))
+    a[a == 2], c[:2] = np.nan, np.nan
+
+    def make(b, x, a, c):
+        return b.call("where", b.call(comparison, a, c), x, 0.0)
 
     verify(make, (6, 35), {"a": a, "c": c})
 
