@@ -77,9 +77,13 @@ class NativeRun:
         ]
 
 
-def lower_alone(team: Team, write: Callable[[Writer], bool]) -> NativeRun | None:
+def lower_alone(
+    team: Team, write: Callable[[Writer], bool], pool: Scratch | None = None
+) -> NativeRun | None:
     """What ``write`` writes as one native call; None if it says that it wrote nothing."""
-    writer = Writer(max_threads=team.num_threads)
+    pool = pool or Scratch()
+    pool.release()
+    writer = Writer(max_threads=team.num_threads, pool=pool)
     if not write(writer):
         return None
     run = NativeRun(writer, team, ["update"])
@@ -93,6 +97,7 @@ def lower(
     team: Team,
     progress: Progress | None = None,
     finish: Callable[[Writer], bool] | None = None,
+    pool: Scratch | None = None,
 ) -> tuple[list[Callable[[], Any]], bool]:
     """The program's calls: native where a lowering exists, the NumPy kernel elsewhere.
 
@@ -102,12 +107,14 @@ def lower(
         Called while kernels are compiled.
     finish : callable, optional
         Writes what follows the last step; the second result is what it returned.
+    pool : Scratch, optional
+        Working memory of the kernels, which programs share that never run at the same time.
     """
     lowerings = table()
     calls: list[Callable[[], Any]] = []
     writer: Writer | None = None
     names: list[str] = []
-    pool = Scratch()
+    pool = pool or Scratch()
     at = 0
 
     def close() -> None:

@@ -73,7 +73,7 @@ class Use:
 
 
 class Scratch:
-    """Working memory that the steps of a program take in turns."""
+    """Working memory that steps take in turns: those of a program, and the programs of a plan."""
 
     CHUNK = 2**18
 

@@ -30,7 +30,7 @@ from engine.value import Value
 
 if TYPE_CHECKING:
     from engine.native.runtime import Team
-    from engine.native.writer import Writer
+    from engine.native.writer import Scratch, Writer
 
 TOTAL = "loss"
 NUMBERS: Key = ("numbers", "")
@@ -96,6 +96,7 @@ class Plan:
         self._arena = Arena(device)
         self._programs: dict[tuple[Any, ...], _Compiled] = {}
         self._teams: dict[int, Team] = {}
+        self._pool: Scratch | None = None
         self._native: set[tuple[Any, ...]] = set()
         self._make_arrays()
         self._optimizer = copy.copy(optimizer)
@@ -312,7 +313,9 @@ class Plan:
         from engine.native.program import lower_alone
         from engine.native.runtime import Team
         from engine.native.updates import lower_update
+        from engine.native.writer import Scratch
 
+        self._pool = self._pool or Scratch()
         most = min(self.max_threads or usable_cores(), usable_cores())
         count = self.num_threads or worthwhile_threads(compiled.program.steps, most)
         if count not in self._teams:
@@ -330,10 +333,10 @@ class Plan:
             if self._accumulate == 1:
                 finish = update
             else:  # it does not follow every batch: a call of its own
-                self._native_update = lower_alone(self._teams[count], update)
+                self._native_update = lower_alone(self._teams[count], update, self._pool)
 
         with _uncollected():
-            compiled.program.make_native(self._teams[count], progress, finish)
+            compiled.program.make_native(self._teams[count], progress, finish, self._pool)
 
     # Running -----------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from engine.value import Value
 
 if TYPE_CHECKING:
     from engine.native.runtime import Team
-    from engine.native.writer import Writer
+    from engine.native.writer import Scratch, Writer
     from engine.plan.transfer import Exchange
 
 
@@ -147,11 +147,12 @@ class Program:
         team: Team,
         progress: Callable[[int, int], None] | None = None,
         finish: Callable[[Writer], bool] | None = None,
+        pool: Scratch | None = None,
     ) -> None:
         """Put generated machine code in the place of the NumPy kernels, wherever there is any."""
         from engine.native.program import lower  # needs llvmlite
 
-        self._run, self.updates = lower(self.steps, team, progress, finish)
+        self._run, self.updates = lower(self.steps, team, progress, finish, pool)
 
     def run(self) -> None:
         """Compute everything once."""

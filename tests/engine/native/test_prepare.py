@@ -119,6 +119,39 @@ def test_same_seed_gives_the_same_bytes(cnn, batch_for):
     assert states[0] == states[1]
 
 
+def working_memory(plan):
+    """Bytes that native kernels hold beside the intermediate results, by where they lie."""
+    found = {}
+    for compiled in plan._programs.values():
+        for run in compiled.program._run:
+            for array in run._memory:
+                whole = array if array.base is None else array.base
+                found[id(whole)] = whole.nbytes
+    return found
+
+
+def test_programs_take_turns_with_one_working_memory(cnn, batch_for):
+    def build():
+        return cnn(norm=True, stride=2, optimizer=engine.optim.Adam(1e-3), num_threads=2)
+
+    sizes = (8, 24, 16)
+    alone = [build() for _ in sizes]
+    for plan, size in zip(alone, sizes, strict=True):
+        plan.prepare(size, ("gradients", "evaluate"))
+    shared = build()
+    for size in sizes:
+        shared.prepare(size, ("gradients", "evaluate"))
+    large = {i for i, n in working_memory(shared).items() if n >= 2**20}
+    assert len(large) == len({i for i, n in working_memory(alone[1]).items() if n >= 2**20})
+    for plan, size in zip(alone, sizes, strict=True):
+        batch = batch_for(plan, size)
+        shared.load_state_dict(plan.state_dict())
+        assert shared.evaluate(batch) == plan.evaluate(batch)
+        expected = plan.gradients(batch)[1]
+        for name, gradient in shared.gradients(batch)[1].items():
+            np.testing.assert_array_equal(gradient, expected[name], err_msg=name)
+
+
 def test_every_number_of_threads_agrees(cnn, batch_for):
     losses = []
     for count in (1, 2, 3):
