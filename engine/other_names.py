@@ -115,9 +115,14 @@ NAMES: dict[str, dict[str, str]] = {
         "TripletMarginLoss": "engine.losses.triplet",
         "functional": "engine.ops",
         "init": "engine.init",
+        "clip_grad_norm_": "engine.optim.clip_norm",
         "utils": "engine.optim.clip_norm and clip_value",
     },
-    "engine.optim": {"lr_scheduler": "schedules"},
+    "engine.optim": {
+        "NAdam": "Nadam",
+        "lr_scheduler": "schedules",
+        "swa_utils": "AveragedWeights",
+    },
 }
 
 

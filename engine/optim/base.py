@@ -29,6 +29,28 @@ def require(name: str, value: float, *, low: float = 0.0, below: float | None = 
     return number
 
 
+def _checked(what: str, parameters: Any) -> list[Tensor]:
+    """The parameters as a list, or EngineError where it holds something else."""
+    if parameters is not None and not isinstance(parameters, Iterable):
+        raise EngineError(
+            f"{what} found a {type(parameters).__name__} as parameters; expected tensors, such as "
+            "model.parameters()."
+        )
+    listed = list(parameters or ())
+    for value in listed:
+        if isinstance(value, Mapping):
+            raise EngineError(
+                f"{what} found a group of parameters; expected tensors. Make an optimiser for each "
+                f"group, with settings of its own: {what}(..., parameters=model.head.parameters())."
+            )
+        if not isinstance(value, Tensor):
+            raise EngineError(
+                f"{what} found a {type(value).__name__} among the parameters; expected tensors, "
+                "such as model.parameters()."
+            )
+    return listed
+
+
 class Optimizer(ABC):
     """Rule by which gradients change parameters.
 
@@ -53,7 +75,7 @@ class Optimizer(ABC):
                 f"write {name}(0.001, parameters=model.parameters())."
             )
         self.learning_rate = require("learning_rate", learning_rate)
-        self.parameters = list(parameters or ())
+        self.parameters = _checked(type(self).__name__, parameters)
         self.num_steps = 0
         self._slots: dict[int, tuple[dict[str, Array], Callable[[], None], Array]] = {}
         self._numbers: dict[tuple[str, np.dtype[Any]], Array] = {}
@@ -87,7 +109,18 @@ class Optimizer(ABC):
         return {name: xp.full_like(like, self.initial(name)) for name in self.state_names}
 
     def step(self) -> None:
-        """Update every parameter that has a gradient."""
+        """Update every parameter that has a gradient.
+
+        Raises
+        ------
+        EngineError
+            If it has no parameters at all.
+        """
+        if not self.parameters:
+            raise EngineError(
+                f"{type(self).__name__} found no parameters to step; expected some, such as "
+                f"{type(self).__name__}(0.001, parameters=model.parameters())."
+            )
         self.num_steps += 1
         given = [i for i, p in enumerate(self.parameters) if p.grad is not None]
         slots = [(self.parameters[i].grad, *self._slot(i)) for i in given]

@@ -83,6 +83,10 @@ OPTIMIZERS = {
     "adamw": lambda p: optim.AdamW(0.1, parameters=p),
     "rmsprop": lambda p: optim.RMSprop(0.1, momentum=0.5, centered=True, parameters=p),
     "adagrad": lambda p: optim.Adagrad(0.1, parameters=p),
+    "adadelta": lambda p: optim.Adadelta(0.5, parameters=p),
+    "adamax": lambda p: optim.Adamax(0.1, parameters=p),
+    "nadam": lambda p: optim.Nadam(0.1, parameters=p),
+    "lion": lambda p: optim.Lion(0.1, weight_decay=0.1, parameters=p),
 }
 
 

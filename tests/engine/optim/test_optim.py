@@ -14,6 +14,10 @@ CASES = {
     "adamw": lambda p: optim.AdamW(0.01, weight_decay=0.1, parameters=p),
     "rmsprop": lambda p: optim.RMSprop(0.01, 0.9, 0.1, 0.5, True, 0.1, parameters=p),
     "adagrad": lambda p: optim.Adagrad(0.05, 1e-6, 0.1, 0.1, parameters=p),
+    "adadelta": lambda p: optim.Adadelta(0.5, parameters=p),
+    "adamax": lambda p: optim.Adamax(0.01, parameters=p),
+    "nadam": lambda p: optim.Nadam(0.01, parameters=p),
+    "lion": lambda p: optim.Lion(0.01, weight_decay=0.1, parameters=p),
 }
 
 
@@ -108,3 +112,34 @@ def test_parameters_in_the_place_of_the_learning_rate_are_named(wrap):
 def test_a_learning_rate_that_is_none_is_refused(rate):
     with pytest.raises(engine.EngineError, match="learning_rate="):
         engine.optim.SGD(rate)
+
+
+def test_lion_equals_its_formula_in_float64():
+    rng = np.random.default_rng(2)
+    start, steps = rng.normal(size=5), rng.normal(size=(20, 5))
+    w = engine.tensor(start, requires_grad=True)
+    optimizer = optim.Lion(0.01, 0.9, 0.95, 0.1, parameters=[w])
+    expected, mean = start.copy(), np.zeros(5)
+    for g in steps:
+        w.grad = engine.tensor(g)
+        optimizer.step()
+        expected *= 1 - 0.01 * 0.1
+        expected -= 0.01 * np.sign(0.9 * mean + 0.1 * g)
+        mean = 0.95 * mean + 0.05 * g
+    np.testing.assert_allclose(w.data, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda w: optim.Adam(parameters=[{"params": [w]}]), "an optimiser for each group"),
+        (lambda w: optim.SGD(parameters=[("w", w)]), "found a tuple among the parameters"),
+        (lambda w: optim.SGD(parameters=engine.nn.Linear(2, 2)), "found a Linear as parameters"),
+        (lambda w: optim.Adam().step(), "Adam found no parameters to step"),
+        (lambda w: optim.Nadam(momentum_decay=-1.0), "momentum_decay=-1.0"),
+        (lambda w: optim.AveragedWeights(engine.nn.Linear(2, 2), 1.0), "decay=1.0"),
+    ],
+)
+def test_what_is_no_parameter_is_named(make, words):
+    with pytest.raises(EngineError, match=words):
+        make(engine.tensor([1.0], requires_grad=True))

@@ -54,6 +54,20 @@ OPTIMIZERS = {
         lambda p: torch.optim.Adagrad(p, 0.05, 0, 0.01, 0.1, 1e-8),
     ),
 }
+OPTIMIZERS |= {
+    "adadelta": (
+        lambda p=None: optim.Adadelta(0.5, 0.8, 1e-5, 0.01, parameters=p),
+        lambda p: torch.optim.Adadelta(p, 0.5, 0.8, 1e-5, 0.01),
+    ),
+    "adamax": (
+        lambda p=None: optim.Adamax(0.01, 0.8, 0.95, 1e-6, 0.01, parameters=p),
+        lambda p: torch.optim.Adamax(p, 0.01, (0.8, 0.95), 1e-6, 0.01),
+    ),
+    "nadam": (
+        lambda p=None: optim.Nadam(0.01, 0.8, 0.95, 1e-6, 0.01, 0.1, parameters=p),
+        lambda p: torch.optim.NAdam(p, 0.01, (0.8, 0.95), 1e-6, 0.01, 0.1),
+    ),
+}
 SCHEDULES = {
     "constant": (schedules.Constant(), lambda o: LR.ConstantLR(o, 1.0)),
     "step": (schedules.StepDecay(30, 0.5), lambda o: LR.StepLR(o, 30, 0.5)),

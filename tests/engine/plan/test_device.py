@@ -7,7 +7,7 @@ import pytest
 
 from engine import backend, checkpoint
 from engine.errors import EngineError
-from engine.optim import SGD, Adagrad, Adam, AdamW, RMSprop
+from engine.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, Nadam, RMSprop
 from engine.plan import PlanBuilder
 from tests.engine import cupy_double
 from tests.engine.test_every_op import DESCRIBED, _arrays, _plan
@@ -87,6 +87,10 @@ OPTIMIZERS = {
     "adamw": lambda: AdamW(0.02, weight_decay=0.1),
     "rmsprop": lambda: RMSprop(0.02, momentum=0.5, centered=True),
     "adagrad": lambda: Adagrad(0.1, initial_accumulator=0.1),
+    "adadelta": lambda: Adadelta(0.5),
+    "adamax": lambda: Adamax(0.02),
+    "nadam": lambda: Nadam(0.02),
+    "lion": lambda: Lion(0.01, weight_decay=0.1),
 }
 SETTINGS = {
     "plain": {},
