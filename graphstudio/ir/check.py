@@ -136,12 +136,12 @@ class Checker:
         ends = (source, source_port), (target, target_port)
         return wiring.concern(*ends, self._topology, self._states)
 
-    def legal_targets(self, source: str, source_port: str) -> dict[tuple[str, str], Message | None]:
-        """Every (node, input port) with the reason why this output cannot feed it, or None."""
+    def legal_targets(self, source: str, source_port: str) -> set[tuple[str, str]]:
+        """Every (node, input port) that this output may feed."""
         return wiring.legal_targets((source, source_port), self._topology, self._states)
 
-    def legal_sources(self, target: str, target_port: str) -> dict[tuple[str, str], Message | None]:
-        """Every (node, output port) with the reason why it cannot feed this input, or None."""
+    def legal_sources(self, target: str, target_port: str) -> set[tuple[str, str]]:
+        """Every (node, output port) that may feed this input."""
         return wiring.legal_sources((target, target_port), self._topology, self._states)
 
     def params_for(self, type_id: str) -> dict[str, Any]:

@@ -17,6 +17,11 @@ class Topology:
         """Node id to the wires that enter it, by port."""
         self.outputs: dict[str, dict[tuple[str, str], Wire]] = {}
         """Node id to the wires that leave it, by wire key."""
+        self._sources: dict[str, dict[str, str]] = {}
+        """Node id to the nodes that feed it, by port: what ``inputs`` says, without the wires.
+
+        A walk up a graph of thousands of nodes takes half the time if it touches no wire.
+        """
 
     @classmethod
     def of(cls, graph: GraphRecord) -> Topology:
@@ -32,6 +37,7 @@ class Topology:
         """Enter a node without wires."""
         self.inputs.setdefault(node_id, {})
         self.outputs.setdefault(node_id, {})
+        self._sources.setdefault(node_id, {})
 
     def remove_node(self, node_id: str) -> None:
         """Forget a node and its wires."""
@@ -42,6 +48,7 @@ class Topology:
             self.put_wire(wire.key, None)
         self.inputs.pop(node_id, None)
         self.outputs.pop(node_id, None)
+        self._sources.pop(node_id, None)
 
     def put_wire(self, key: tuple[str, str], wire: Wire | None) -> tuple[Wire | None, bool]:
         """Enter, replace or (with None) remove a wire; the old one, and whether ends changed."""
@@ -49,8 +56,10 @@ class Topology:
         old = self.inputs.get(target, {}).pop(port, None)
         if old is not None:
             self.outputs.get(old.source, {}).pop(key, None)
+            self._sources[target].pop(port, None)
         if wire is not None and wire.source in self.outputs and target in self.inputs:
             self.inputs[target][port] = wire
+            self._sources[target][port] = wire.source
             self.outputs[wire.source][key] = wire
         ends = [None if w is None else (w.source, w.source_port) for w in (old, wire)]
         return old, ends[0] != ends[1]
@@ -73,7 +82,7 @@ class Topology:
         for root in itertools.chain(ends, self._unreached(done, rank)):
             if root in done:
                 continue
-            stack = [(root, self._sources(root))]
+            stack = [(root, self._ways_up(root))]
             active.add(root)
             while stack:
                 node, sources = stack[-1]
@@ -82,7 +91,7 @@ class Topology:
                         cyclic.add(source)
                     elif source not in done:
                         active.add(source)
-                        stack.append((source, self._sources(source)))
+                        stack.append((source, self._ways_up(source)))
                         break
                 else:
                     stack.pop()
@@ -97,24 +106,27 @@ class Topology:
         """Nodes that no end led to: those on a cycle. Asked for once the ends are done."""
         yield from sorted((n for n in self.outputs if n not in done), key=rank)
 
-    def _sources(self, node_id: str) -> Iterator[str]:
-        wires = self.inputs[node_id]
-        return iter([wires[port].source for port in sorted(wires)])
+    def _ways_up(self, node_id: str) -> Iterator[str]:
+        """The nodes that feed a node, in the order of its ports' names."""
+        sources = self._sources[node_id]
+        return iter([sources[port] for port in sorted(sources)])
 
     def reach(self, start: Iterable[str], *, forward: bool) -> set[str]:
         """All nodes downstream (or upstream) of some nodes, those nodes included."""
         seen = set(start)
-        stack = list(seen)
-        while stack:
-            node = stack.pop()
+        pending = list(seen)
+        sources, outputs = self._sources, self.outputs
+        for node in pending:  # grows while it is walked through
             if forward:
-                following = [target for target, _ in self.outputs[node]]
+                for target, _ in outputs[node]:
+                    if target not in seen:
+                        seen.add(target)
+                        pending.append(target)
             else:
-                following = [w.source for w in self.inputs[node].values()]
-            for n in following:
-                if n not in seen:
-                    seen.add(n)
-                    stack.append(n)
+                for source in sources[node].values():
+                    if source not in seen:
+                        seen.add(source)
+                        pending.append(source)
         return seen
 
     def parts(self) -> list[list[str]]:

@@ -32,54 +32,45 @@ def refusal(source: End, target: End, topology: Topology, states: States) -> Mes
     return role_problem(giver, taker.record, taker.spec, target[1])
 
 
-def legal_targets(source: End, topology: Topology, states: States) -> dict[End, Message | None]:
-    """Every input port of every node, and why this output cannot feed it (None: it can)."""
+def legal_targets(source: End, topology: Topology, states: States) -> set[End]:
+    """The input ports of all nodes that this output may feed; of the others ``refusal`` says why.
+
+    It is asked of the whole graph as a wire is taken up, so nothing is said where nobody looks.
+    """
     giver = states.get(source[0])
     if giver is None:
-        return {}
-    before = topology.reach([source[0]], forward=False)
-    loop = Message(
-        "the wire would close a cycle: '{node}' already depends on this node",
-        {"node": giver.record.label},
-    )
+        return set()
     easy = giver.spec.role in ("layer", "input")
-    found: dict[End, Message | None] = {}
+    found = set()
+    before = topology.reach([source[0]], forward=False)
     for node_id, taker in states.items():
         if node_id in before:
-            reason: Message | None = _SAME_NODE if node_id == source[0] else loop
-        elif easy and taker.spec.role == "layer":
-            reason = None
-        else:
+            continue
+        if easy and taker.spec.role == "layer":
             for port in taker.spec.inputs:
-                problem = role_problem(giver, taker.record, taker.spec, port.name)
-                found[node_id, port.name] = problem
+                found.add((node_id, port.name))
             continue
         for port in taker.spec.inputs:
-            found[node_id, port.name] = reason
+            if role_problem(giver, taker.record, taker.spec, port.name) is None:
+                found.add((node_id, port.name))
     return found
 
 
-def legal_sources(target: End, topology: Topology, states: States) -> dict[End, Message | None]:
-    """Every output port of every node, and why it cannot feed this input (None: it can)."""
+def legal_sources(target: End, topology: Topology, states: States) -> set[End]:
+    """The output ports of all nodes that may feed this input; see ``legal_targets``."""
     taker = states.get(target[0])
     if taker is None:
-        return {}
-    behind = topology.reach([target[0]], forward=True)
-    loop = Message(
-        "the wire would close a cycle: this node already depends on '{node}'",
-        {"node": taker.record.label},
-    )
+        return set()
     easy = taker.spec.role == "layer"
-    found: dict[End, Message | None] = {}
+    found = set()
+    behind = topology.reach([target[0]], forward=True)
     for node_id, giver in states.items():
         if node_id in behind:
-            reason: Message | None = _SAME_NODE if node_id == target[0] else loop
-        elif easy and giver.spec.role == "layer":
-            reason = None
-        else:
-            reason = role_problem(giver, taker.record, taker.spec, target[1])
-        for port in giver.spec.outputs:
-            found[node_id, port.name] = reason
+            continue
+        kind_fits = easy and giver.spec.role == "layer"
+        if kind_fits or role_problem(giver, taker.record, taker.spec, target[1]) is None:
+            for port in giver.spec.outputs:
+                found.add((node_id, port.name))
     return found
 
 
@@ -137,6 +128,7 @@ def _no_port(state: NodeState, port: str) -> Message:
 
 def _cycle(giver: NodeState, taker: NodeState) -> Message:
     return Message(
-        "a wire from '{source}' to '{target}' would close a cycle",
+        "a wire from '{source}' to '{target}' would close a cycle: '{source}' already depends on "
+        "'{target}'",
         {"source": giver.record.label, "target": taker.record.label},
     )

@@ -48,7 +48,8 @@ class Connect(Gesture):
         else:
             self._fixed = [(hit.node, name)]
             self._seek_output = not is_output
-        self._targets = self._ask_checker()
+        self._legal = self._ask_checker()
+        self._reasons: dict[End, Message] = {}
         self._hover: End | None = None
         self._reason: Message | None = None
         self._concern: Message | None = None
@@ -58,24 +59,17 @@ class Connect(Gesture):
 
     # -- the checker's answer ------------------------------------------------------------------
 
-    def _ask_checker(self) -> dict[End, Message | None]:
+    def _ask_checker(self) -> set[End]:
+        """What may be at the loose end of every wire that is drawn."""
         checker = self.project.checker
         self.project.check_now()
-        answers = [
-            checker.legal_sources(*end) if self._seek_output else checker.legal_targets(*end)
-            for end in self._fixed
-        ]
-        merged: dict[End, Message | None] = dict(answers[0])
-        for answer in answers[1:]:
-            for end in merged:
-                merged[end] = merged[end] or answer.get(end)
-        return merged
+        ask = checker.legal_sources if self._seek_output else checker.legal_targets
+        return set.intersection(*(ask(*end) for end in self._fixed))
 
     def _show_legal(self) -> None:
         legal: dict[str, set[tuple[str, bool]]] = {}
-        for (node, port), reason in self._targets.items():
-            if reason is None:
-                legal.setdefault(node, set()).add((port, self._seek_output))
+        for node, port in self._legal:
+            legal.setdefault(node, set()).add((port, self._seek_output))
         anchors = {node for node, _ in self._fixed}
         for node_id, item in self.scene.nodes.items():
             ports = frozenset(legal.get(node_id, ()))
@@ -126,9 +120,17 @@ class Connect(Gesture):
         return (free or legal or ports)[0]
 
     def _reason_for(self, end: End) -> Message | None:
-        if end in self._targets:
-            return self._targets[end]
-        return Message("this port cannot take part in this wire")
+        """Why a wire cannot end there, or None: worked out once, since the pointer rests."""
+        if end in self._legal:
+            return None
+        if end not in self._reasons:
+            ways = [(end, f) if self._seek_output else (f, end) for f in self._fixed]
+            found = (self.project.checker.refusal(*source, *target) for source, target in ways)
+            self._reasons[end] = next(
+                (reason for reason in found if reason is not None),
+                Message("this port cannot take part in this wire"),
+            )
+        return self._reasons[end]
 
     def _set_hover(self, end: End | None) -> None:
         if end == self._hover:
