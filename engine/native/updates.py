@@ -11,9 +11,13 @@ from llvmlite import ir
 from engine.native.emit import F32, GRAIN, Function, Val, const, f32
 from engine.native.loops import elementwise
 from engine.native.writer import Writer, touching, whole
+from engine.optim.adadelta import Adadelta
 from engine.optim.adagrad import Adagrad
 from engine.optim.adam import Adam, AdamW
+from engine.optim.adamax import Adamax
 from engine.optim.base import Optimizer
+from engine.optim.lion import Lion
+from engine.optim.nadam import Nadam
 from engine.optim.rmsprop import RMSprop
 from engine.optim.sgd import SGD
 
@@ -234,10 +238,110 @@ def _adagrad(optimizer: Adagrad) -> Form:
     return rule, ("adagrad", decay), 3, numbers
 
 
+def _adadelta(optimizer: Adadelta) -> Form:
+    decay = bool(optimizer.weight_decay)
+
+    def numbers() -> Sequence[float]:
+        rho = optimizer.rho
+        return optimizer.learning_rate, rho, 1.0 - rho, optimizer.epsilon, optimizer.weight_decay
+
+    def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
+        b, (square, delta) = f.b, kept
+        rate, rho, less, epsilon, factor = numbers
+        if decay:
+            g = b.fadd(b.fmul(p, factor), g)
+        square = b.fadd(b.fmul(square, rho), b.fmul(b.fmul(g, g), less))
+        size, last = (f.intrinsic("sqrt", b.fadd(v, epsilon)) for v in (square, delta))
+        step = b.fmul(b.fdiv(g, size), last)
+        delta = b.fadd(b.fmul(delta, rho), b.fmul(b.fmul(step, step), less))
+        return [b.fsub(p, b.fmul(step, rate)), square, delta]
+
+    return rule, ("adadelta", decay), 5, numbers
+
+
+def _adamax(optimizer: Adamax) -> Form:
+    decay = bool(optimizer.weight_decay)
+
+    def numbers() -> Sequence[float]:
+        return (
+            *optimizer.numbers(optimizer.num_steps),
+            1.0 - optimizer.beta1,
+            optimizer.beta2,
+            optimizer.epsilon,
+            optimizer.weight_decay,
+        )
+
+    def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
+        b, (mean, greatest) = f.b, kept
+        rate, less, beta2, epsilon, factor = numbers
+        if decay:
+            g = b.fadd(b.fmul(p, factor), g)
+        mean = b.fadd(mean, b.fmul(b.fsub(g, mean), less))
+        before, now = b.fmul(greatest, beta2), b.fadd(f.intrinsic("fabs", g), epsilon)
+        greatest = b.select(b.fcmp_ordered(">", before, now), before, now)
+        # A gradient that is no number must not be hidden.
+        greatest = b.select(b.fcmp_unordered("uno", before, now), b.fadd(before, now), greatest)
+        return [b.fsub(p, b.fmul(b.fdiv(mean, greatest), rate)), mean, greatest]
+
+    return rule, ("adamax", decay), 5, numbers
+
+
+def _nadam(optimizer: Nadam) -> Form:
+    decay = bool(optimizer.weight_decay)
+
+    def numbers() -> Sequence[float]:
+        return (
+            *optimizer.numbers(optimizer.num_steps),
+            1.0 - optimizer.beta1,
+            optimizer.beta2,
+            1.0 - optimizer.beta2,
+            optimizer.epsilon,
+            optimizer.weight_decay,
+        )
+
+    def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
+        b, (m, v) = f.b, kept
+        of_gradient, of_mean, root, less1, beta2, less2, epsilon, factor = numbers
+        if decay:
+            g = b.fadd(b.fmul(p, factor), g)
+        m = b.fadd(m, b.fmul(b.fsub(g, m), less1))
+        v = b.fadd(b.fmul(v, beta2), b.fmul(b.fmul(g, g), less2))
+        step = b.fadd(b.fmul(g, of_gradient), b.fmul(m, of_mean))
+        size = b.fadd(b.fdiv(f.intrinsic("sqrt", v), root), epsilon)
+        return [b.fsub(p, b.fdiv(step, size)), m, v]
+
+    return rule, ("nadam", decay), 8, numbers
+
+
+def _lion(optimizer: Lion) -> Form:
+    decay = bool(optimizer.weight_decay)
+
+    def numbers() -> Sequence[float]:
+        rate, shrink = optimizer.numbers(optimizer.num_steps)
+        return rate, shrink, 1.0 - optimizer.beta1, 1.0 - optimizer.beta2
+
+    def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
+        b, mean = f.b, kept[0]
+        rate, shrink, less1, less2 = numbers
+        if decay:
+            p = b.fmul(p, shrink)
+        change = b.fsub(g, mean)
+        way = b.fadd(b.fmul(change, less1), mean)
+        down = b.select(b.fcmp_ordered("<", way, f32(0.0)), f32(-1.0), way)  # 0 and NaN stay
+        sign = b.select(b.fcmp_ordered(">", way, f32(0.0)), f32(1.0), down)
+        return [b.fsub(p, b.fmul(sign, rate)), b.fadd(mean, b.fmul(change, less2))]
+
+    return rule, ("lion", decay), 4, numbers
+
+
 FORMS: dict[type, Callable[[Any], Form]] = {
     Adam: _adam,
     AdamW: _adam,
     SGD: _sgd,
     RMSprop: _rmsprop,
     Adagrad: _adagrad,
+    Adadelta: _adadelta,
+    Adamax: _adamax,
+    Nadam: _nadam,
+    Lion: _lion,
 }

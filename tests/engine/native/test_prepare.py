@@ -34,6 +34,14 @@ OPTIMIZERS = [
     engine.optim.RMSprop(1e-3, epsilon=1e-2, centered=True, momentum=0.5),
     engine.optim.Adagrad(1e-2),
     engine.optim.Adagrad(1e-2, initial_accumulator=0.1, weight_decay=0.01),
+    engine.optim.Adadelta(1.0),
+    engine.optim.Adadelta(0.5, rho=0.8, epsilon=1e-5, weight_decay=0.01),
+    engine.optim.Adamax(2e-3),
+    engine.optim.Adamax(2e-3, beta1=0.8, beta2=0.9, epsilon=1e-5, weight_decay=0.01),
+    engine.optim.Nadam(2e-3),
+    engine.optim.Nadam(2e-3, beta1=0.8, beta2=0.9, weight_decay=0.01, momentum_decay=0.1),
+    engine.optim.Lion(1e-3),
+    engine.optim.Lion(1e-3, weight_decay=0.1),
 ]
 
 
