@@ -59,12 +59,14 @@ class NodeFace:
     """
 
     __slots__ = (
+        "_lines",
+        "_report",
+        "_style",
         "badge",
         "body",
         "build",
         "bypass",
         "color",
-        "count",
         "far_texts",
         "height",
         "info",
@@ -74,7 +76,6 @@ class NodeFace:
         "look",
         "output_labels",
         "outputs",
-        "shape",
         "square_outputs",
         "summary",
         "title",
@@ -131,13 +132,24 @@ class NodeFace:
         """Show what a check has found; size and ports stay as they are."""
         severities = {d.severity for d in problems}
         self.badge = next((s for s in _SEVERITIES if s in severities), "")
-        self.shape, self.count = self._footer(report, style)
+        self._report, self._style = report, style
+        self._lines: tuple[Text | None, Text | None] | None = None
         self.far_texts: tuple[Text, ...] | None = None
         types = report.output_types if report else {}
         self.square_outputs = frozenset(n for n, t in types.items() if t.dtype != "float32")
-        footer = self.shape is not None or self.count is not None
+        footer = report is not None and bool(types or report.num_parameters)
         self.look = (self.build, self.badge, self.square_outputs, footer)
         self.version += 1
+
+    @property
+    def shape(self) -> Text | None:
+        """Shapes of the outputs, at the bottom."""
+        return self._footer()[0]
+
+    @property
+    def count(self) -> Text | None:
+        """Number of parameters, beside the shapes."""
+        return self._footer()[1]
 
     def texts_for_far(self, style: CanvasStyle) -> tuple[Text, ...]:
         """Title, summary and shape in larger letters, for when the usual ones are too small.
@@ -155,7 +167,13 @@ class NodeFace:
             self.far_texts = tuple(style.line(words, role, room) for words, role in lines)
         return self.far_texts
 
-    def _footer(
+    def _footer(self) -> tuple[Text | None, Text | None]:
+        """Both, made when first asked for: an edit can change those of all nodes, seen or not."""
+        if self._lines is None:
+            self._lines = self._make_footer(self._report, self._style)
+        return self._lines
+
+    def _make_footer(
         self, report: NodeReport | None, style: CanvasStyle
     ) -> tuple[Text | None, Text | None]:
         room = self.width - 24

@@ -150,7 +150,7 @@ class GraphScene(QGraphicsScene):
                 item.face.set_report(now, after.get(node_id, ()), self.style_)
                 item.update()
                 changed.append(node_id)
-        for key in {k for n in changed for k in self._wires_at.get(n, ())}:
+        for key in set().union(*(self._wires_at.get(n, ()) for n in changed)):
             self._label_wire(key)
         if changed:
             self.marks_changed.emit()
@@ -405,9 +405,9 @@ class GraphScene(QGraphicsScene):
         item = self.wires[key]
         wire = item.wire
         type_ = self.result.wire_type(wire)
-        refused = any(
-            d.severity == "error" and d.port == wire.target_port
-            for d in self._problems.get(wire.target, ())
+        problems = self._problems.get(wire.target)
+        refused = problems is not None and any(
+            d.severity == "error" and d.port == wire.target_port for d in problems
         )
         state = "error" if refused else "unknown" if type_ is None else ""
         words = format_shape(type_.shape) if type_ is not None else ""
