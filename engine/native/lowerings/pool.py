@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 
 from engine.backend import address
-from engine.native.emit import I16, Function, Val, const, f32
+from engine.native.emit import I16, I64, Function, Val, const, f32, widened
 from engine.native.lowerings import lowering
 from engine.native.lowerings.images import dense_channels_last, in_channels_last, nested
 from engine.native.writer import Use, Writer, element_strides, touching
@@ -24,6 +24,13 @@ from engine.ops.windows import Window
 
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
+
+
+LARGEST_UNROLLED = 64
+"""Elements of a window up to which each has code of its own; larger ones are walked over.
+
+Code of thousands of elements takes seconds to compile, and hardly runs faster.
+"""
 
 
 def _as_volume(array: Any) -> Any:
@@ -65,6 +72,10 @@ class Pooling:
         return h * w * self.channels, w * self.channels, self.channels
 
     @property
+    def unrolled(self) -> bool:
+        return math.prod(self.window.kernel) <= LARGEST_UNROLLED
+
+    @property
     def image(self) -> int:
         return math.prod(self.size) * self.channels
 
@@ -89,9 +100,6 @@ def _fits(step: NamedStep, *arrays: Any) -> bool:
         and step.inputs[0].size > 0
     )
 
-
-Body = Callable[[Val, "list[Val]"], "list[Val]"]
-"""What is done at an element of a window: its place, and what is carried from one to the next."""
 
 Tap = tuple[Callable[[Val], Val], Val]
 """Where the element of a channel lies, and its place in the window."""
@@ -137,6 +145,70 @@ def _taps(f: Function, p: Pooling, image: Val, places: Sequence[Val]) -> list[Ta
     return made
 
 
+def _corner(f: Function, p: Pooling, places: Sequence[Val]) -> list[Val]:
+    """Where a window begins in the volume; in the padding, a number below 0 or beyond the end."""
+    b = f.b
+    return [
+        b.sub(b.mul(place, const(s)), const(before))
+        for place, s, (before, _) in zip(places, p.window.stride, p.window.padding, strict=True)
+    ]
+
+
+def _within(f: Function, value: Val, low: Val, high: Val) -> Val:
+    value = f.b.select(f.b.icmp_signed("<", value, low), low, value)
+    return f.b.select(f.b.icmp_signed(">", value, high), high, value)
+
+
+Body = Callable[[Val, "list[Val]", "list[Val]"], "list[Val]"]
+"""What is done at an element of a window: where its first channel lies, its place in the volume
+along each axis, and what is carried from one element to the next."""
+
+
+def _over_window(
+    f: Function, p: Pooling, image: Val, corner: Sequence[Val], carry: list[Val], body: Body
+) -> list[Val]:
+    """Walk over the elements of a window that lie in the volume; what is carried at the end."""
+
+    def over(axis: int, spot: Val, places: list[Val], carry: list[Val]) -> list[Val]:
+        if axis == len(corner):
+            return body(spot, places, carry)
+        first, size = corner[axis], const(p.size[axis])
+        last = _within(f, f.b.add(first, const(p.window.kernel[axis])), const(0), size)
+        first = _within(f, first, const(0), size)
+        with f.loop(first, last, carry=carry, may_be_empty=True) as i:
+            further = f.at(spot, (i.index, p.strides[axis]))
+            i.next = over(axis + 1, further, [*places, i.index], i.carried)
+        return i.result
+
+    return over(0, image, [], carry)
+
+
+def _number(f: Function, p: Pooling, corner: Sequence[Val], places: Sequence[Val]) -> Val:
+    """The place of an element in its window, counted row by row."""
+    b = f.b
+    number = const(0)
+    for at, start, size in zip(places, corner, p.window.kernel, strict=True):
+        number = b.add(b.mul(number, const(size)), b.sub(at, start))
+    return b.trunc(number, I16)
+
+
+def _place(f: Function, p: Pooling, image: Val, corner: Sequence[Val], number: Val) -> Val:
+    """Where the element with that number lies: the reverse of ``_number``."""
+    b = f.b
+    rest, terms = b.zext(number, I64), []
+    for start, size, stride in reversed(list(zip(corner, p.window.kernel, p.strides, strict=True))):
+        terms.append((b.add(start, b.srem(rest, const(size))), stride))
+        rest = b.sdiv(rest, const(size))
+    return f.at(image, *terms)
+
+
+def _better(f: Function, value: Val, best: Val) -> Val:
+    """True where a maximum changes: for a greater number or a NaN, never from a NaN."""
+    # Unordered: true where either is a NaN; of these the one that is held stays.
+    held = f.b.fcmp_unordered("uno", best, best)
+    return f.b.and_(f.b.fcmp_unordered(">", value, best), f.b.not_(held))
+
+
 def _shifted(f: Function, start: Val) -> Callable[[Val], Val]:
     return lambda k: f.at(start, (k, 1))
 
@@ -160,21 +232,45 @@ def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
             number, plane = b.sdiv(planes, const(od)), b.srem(planes, const(od))
             image = f.at(px, (number, p.image))
             with f.loop(0, ow) as q:
-                taps = _taps(f, p, image, [plane, row, q.index])
+                places = [plane, row, q.index]
+                corner = _corner(f, p, places)
+                taps = _taps(f, p, image, places) if p.unrolled else []
                 target = f.at(py, (line.index, ow * c), (q.index, c))
                 index = f.at(pi, (line.index, ow * c), (q.index, c))
 
-                def channels(k: Val | int, lanes: int) -> None:
+                def unrolled(k: Val | int, lanes: int) -> tuple[Val, Val]:
                     (spot, at), *others = taps
                     best = f.load(spot(k), lanes)
                     for tap, number in others:
                         value = f.load(tap(k), lanes)
-                        # Unordered: true where the value is a NaN; a NaN held is kept below.
-                        better = b.fcmp_unordered(">", value, best)
-                        held = b.fcmp_unordered("uno", best, best)
-                        better = b.and_(better, b.not_(held))
+                        better = _better(f, value, best)
                         best = b.select(better, value, best)
                         at = b.select(better, number, at)
+                    return best, at
+
+                def walked(k: Val | int, lanes: int) -> tuple[Val, Val]:
+                    nearest = [
+                        _within(f, at, const(0), const(n - 1))
+                        for at, n in zip(corner, p.size, strict=True)
+                    ]
+                    start = f.at(image, *zip(nearest, p.strides, strict=True), (k, 1))
+                    at = _number(f, p, corner, nearest)
+
+                    def compare(spot: Val, places: list[Val], carry: list[Val]) -> list[Val]:
+                        value = f.load(f.at(spot, (k, 1)), lanes)
+                        better = _better(f, value, carry[0])
+                        number = _number(f, p, corner, places)
+                        return [
+                            b.select(better, value, carry[0]),
+                            b.select(better, number, carry[1]),
+                        ]
+
+                    first = [f.load(start, lanes), widened(b, at, lanes) if lanes > 1 else at]
+                    best, at = _over_window(f, p, image, corner, first, compare)
+                    return best, at
+
+                def channels(k: Val | int, lanes: int) -> None:
+                    best, at = unrolled(k, lanes) if p.unrolled else walked(k, lanes)
                     f.store(best, f.at(target, (k, 1)), lanes)
                     f.store(at, f.at(index, (k, 1)), lanes)
 
@@ -206,19 +302,34 @@ def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         with f.loop(first, last, may_be_empty=True) as number:
             image = f.at(po, (number.index, p.image))
             gates = [f.at(v, (number.index, p.image)) for v in further]
-            covered = apart and all(
-                k == s and n * s == size
-                for (k, s), n, size in zip(pairs, p.counts, p.size, strict=True)
+            covered = (
+                p.unrolled
+                and apart
+                and all(
+                    k == s and n * s == size
+                    for (k, s), n, size in zip(pairs, p.counts, p.size, strict=True)
+                )
             )
             if not covered:
                 f.fill(image, p.image, w.lanes)
             with nested(f, p.counts) as places:
-                taps = _taps(f, p, image, places)
-                over = [_taps(f, p, gate, places) for gate in gates]
+                corner = _corner(f, p, places)
+                taps = _taps(f, p, image, places) if p.unrolled else []
+                over = [_taps(f, p, gate, places) for gate in gates] if p.unrolled else []
                 grad = f.at(pg, *zip([number.index, *places], own, strict=True))
                 index = f.at(
                     pi, (number.index, p.out_image), *zip(places, p.out_strides, strict=True)
                 )
+
+                def alone(k: Val | int, _lanes: int) -> None:
+                    """One channel to the one place that it concerns."""
+                    value, number = b.load(f.at(grad, (k, gs[1]))), b.load(f.at(index, (k, 1)))
+                    for gate in gates:
+                        y = b.load(f.at(_place(f, p, gate, corner, number), (k, 1)))
+                        share = b.select(b.fcmp_ordered(">", y, f32(0.0)), f32(1.0), f32(0.0))
+                        value = b.fmul(value, share)
+                    spot = f.at(_place(f, p, image, corner, number), (k, 1))
+                    b.store(b.fadd(b.load(spot), value), spot)
 
                 def channels(k: Val | int, lanes: int) -> None:
                     value = f.load(f.at(grad, (k, gs[1])), lanes)
@@ -235,7 +346,10 @@ def lower_max_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
                             part = b.fadd(f.load(spot(k), lanes), part)
                         f.store(part, spot(k), lanes)
 
-                f.each(c, w.lanes if gs[1] == 1 or c == 1 else 1, channels)
+                if p.unrolled:
+                    f.each(c, w.lanes if gs[1] == 1 or c == 1 else 1, channels)
+                else:
+                    f.each(c, 1, alone)
 
     arrays = [g, place, out] + ([] if active is None else [active])
     w.kernel(
@@ -277,36 +391,24 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
     counted = step.attrs["counted"]
     shares[:] = window_shares(spatial, window, counted, np.dtype(np.float32)).reshape(-1)
 
-    def bounds(f: Function, start: Val, kernel: int, size: int) -> tuple[Val, Val]:
-        """Where the part of a window that lies in the map begins, and where it ends."""
-        b = f.b
-        end = b.add(start, const(kernel))
-        return (
-            b.select(b.icmp_signed("<", start, const(0)), const(0), start),
-            b.select(b.icmp_signed(">", end, const(size)), const(size), end),
-        )
-
     def write(f: Function, thread: Val, count: Val, pl: Val, ps: Val, pn: Val) -> None:
         b = f.b
 
         def each_tap(
-            image: Val, starts: Sequence[Val], k: Val | int, carry: list[Val], body: Body
+            image: Val,
+            corner: Sequence[Val],
+            k: Val | int,
+            carry: list[Val],
+            body: Callable[[Val, list[Val]], list[Val]],
         ) -> list[Val]:
-            if not p.window.pads:
-                corner = f.at(image, *zip(starts, p.strides, strict=True))
-                for tap in itertools.product(*map(range, p.window.kernel)):
-                    carry = body(f.at(corner, *zip(tap, p.strides, strict=True), (k, 1)), carry)
-                return carry
-
-            def over(axis: int, place: Val, carry: list[Val]) -> list[Val]:
-                if axis == len(starts):
-                    return body(f.at(place, (k, 1)), carry)
-                ends = bounds(f, starts[axis], p.window.kernel[axis], p.size[axis])
-                with f.loop(*ends, carry=carry, may_be_empty=True) as i:
-                    i.next = over(axis + 1, f.at(place, (i.index, p.strides[axis])), i.carried)
-                return i.result
-
-            return over(0, image, carry)
+            if p.window.pads or not p.unrolled:
+                return _over_window(
+                    f, p, image, corner, carry, lambda spot, _, kept: body(f.at(spot, (k, 1)), kept)
+                )
+            start = f.at(image, *zip(corner, p.strides, strict=True))
+            for tap in itertools.product(*map(range, p.window.kernel)):
+                carry = body(f.at(start, *zip(tap, p.strides, strict=True), (k, 1)), carry)
+            return carry
 
         first, last = f.share(p.images, thread, count)
         with f.loop(first, last, may_be_empty=True) as number:
@@ -315,12 +417,7 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
             if not forward:
                 f.fill(image, p.image, w.lanes)
             with nested(f, p.counts) as places:
-                starts = [
-                    b.sub(b.mul(place, const(s)), const(before))
-                    for place, s, (before, _) in zip(
-                        places, p.window.stride, p.window.padding, strict=True
-                    )
-                ]
+                corner = _corner(f, p, places)
                 spot = f.at(little, *zip(places, p.out_strides, strict=True))
                 counts = [s // c for s in p.out_strides]
                 share = b.load(f.at(pn, *zip(places, counts, strict=True)))
@@ -333,7 +430,7 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
                         def add(tap: Val, carry: list[Val]) -> list[Val]:
                             return [b.fadd(carry[0], f.load(tap, lanes))]
 
-                        (total,) = each_tap(image, starts, k, [zero], add)
+                        (total,) = each_tap(image, corner, k, [zero], add)
                         f.store(b.fmul(total, share), place, lanes)
                     else:
                         part = b.fmul(f.load(place, lanes), share)
@@ -342,7 +439,7 @@ def lower_average(w: Writer, steps: Sequence[NamedStep]) -> int:
                             f.store(b.fadd(f.load(tap, lanes), part), tap, lanes)
                             return carry
 
-                        each_tap(image, starts, k, [], spread)
+                        each_tap(image, corner, k, [], spread)
 
                 f.each(c, w.lanes, channels)
 

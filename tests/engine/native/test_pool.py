@@ -28,6 +28,55 @@ def test_padded_windows(verify, kind, options, kernel, stride, padding, channels
 
 @pytest.mark.parametrize(("kind", "options"), ALL_KINDS)
 @pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [
+        ((9, 8), (9, 8), 0),
+        ((9, 8), (3, 2), 0),
+        ((9, 10), (4, 3), ((3, 2), (0, 4))),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 5, 33])
+def test_windows_too_large_to_have_code_for_each_element(
+    verify, kind, options, kernel, stride, padding, channels
+):
+    def make(b, x):
+        sizes = {"kernel_size": kernel, "stride": stride, "padding": padding}
+        return b.call(f"{kind}_pool2d", b.call("relu", x), **sizes, **options)
+
+    verify(make, (2, channels, 19, 18))
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_large_windows_of_lines_and_volumes(verify, kind, options):
+    verify(
+        lambda b, x: b.call(f"{kind}_pool1d", x, kernel_size=70, stride=9, padding=4, **options),
+        (3, 2, 150),
+    )
+    verify(
+        lambda b, x: b.call(
+            f"{kind}_pool3d", x, kernel_size=(5, 4, 4), stride=3, ceil_mode=True, **options
+        ),
+        (2, 3, 8, 9, 10),
+    )
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_code_does_not_grow_with_the_window(kind, options):
+    from engine.plan import PlanBuilder
+
+    b = PlanBuilder()
+    x, factor = b.input("x", ("N", 3, 64, 64)), b.parameter("factor", (1,), init="ones")
+    y = b.call(f"{kind}_pool2d", b.call("multiply", x, factor), kernel_size=64, **options)
+    b.loss("loss", b.call("mean", b.call("square", y)))
+    plan = b.build()
+    plan.prepare(1, ("gradients",))
+    (program,) = plan._programs.values()
+    kernels = [kernel for run in program.program._run for kernel in run.kernels]
+    assert max(str(kernel.make()).count("\n") for kernel in kernels) < 2000
+
+
+@pytest.mark.parametrize(("kind", "options"), ALL_KINDS)
+@pytest.mark.parametrize(
     ("nd", "sizes"),
     [
         (1, {"kernel_size": 3, "stride": 2, "padding": 1}),
@@ -76,27 +125,29 @@ def test_adaptive_and_global_pools(verify, size):
     verify(make, (3, 5, 8, 8))
 
 
-def test_ties_and_padding_below_zero(verify):
+@pytest.mark.parametrize(("kernel", "size"), [(3, 7), (9, 15)])
+def test_ties_and_padding_below_zero(verify, kernel, size):
     """Equal elements: the first one gets the gradient; padding never wins."""
 
     def make(b, x):
         low = b.call("subtract", b.call("multiply", x, 0.0), 2.0)
         y = b.call("add", b.call("minimum", x, -1.0), low)
-        return b.call("max_pool2d", y, kernel_size=3, stride=2, padding=1)
+        return b.call("max_pool2d", y, kernel_size=kernel, stride=2, padding=1)
 
-    verify(make, (3, 4, 7, 7))
+    verify(make, (3, 4, size, size))
 
 
-def test_a_nan_in_the_window_wins():
+@pytest.mark.parametrize(("kernel", "stride", "size"), [(3, 2, 5), (9, 8, 17)])
+def test_a_nan_in_the_window_wins(kernel, stride, size):
     from engine.plan import PlanBuilder
 
     b = PlanBuilder()
-    x = b.input("x", ("N", 2, 5, 5))
-    b.output("y", b.call("max_pool2d", x, kernel_size=3, stride=2, padding=1))
+    x = b.input("x", ("N", 2, size, size))
+    b.output("y", b.call("max_pool2d", x, kernel_size=kernel, stride=stride, padding=1))
     plan = b.build(seed=0)
     plan.prepare(1, ("forward",))
-    array = np.zeros((1, 2, 5, 5), np.float32)
-    array[0, 1, 1, 1] = np.nan
+    array = np.zeros((1, 2, size, size), np.float32)
+    array[0, 1, kernel - 2, kernel - 2] = np.nan
     found = np.isnan(plan.forward({"x": array})["y"])
     assert found[0, 1, :2, :2].all()
     assert found.sum() == 4
