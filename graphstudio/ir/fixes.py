@@ -174,7 +174,7 @@ def _feed(
     fix: FeedFrom,
     params: Mapping[str, Any],
 ) -> list[Change]:
-    """Wire the nearest node of the type, or a new one to the left, below what is there."""
+    """Wire the nearest node of the type, or a new one below what feeds the node already."""
     if (node_id, fix.port) in graph.wires:
         return []
     here = graph.nodes[node_id].position
@@ -184,8 +184,10 @@ def _feed(
         cls = find_type(fix.type_id)
         port = cls().output_ports()[0].name if cls is not None else ""
         return commands.connect(document, graph.id, source, port, node_id, fix.port)[1]
+    others = [w.source for w in graph.wires.values() if w.target == node_id]
+    x = graph.nodes[others[0]].position[0] if others else here[0] - SPACING
     places = [n.position for n in graph.nodes.values()]
-    place = _free_place(here[0] - SPACING, here[1] + ROW, places)
+    place = _free_place(min(x, here[0] - SPACING), here[1] + ROW, places)
     _, changes = commands.add_node(
         document, graph.id, fix.type_id, place, params=params, connect_from=(node_id, fix.port)
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from graphstudio.ui.canvas.face import RADIUS
+from graphstudio.ui.canvas.face import FOOTER, HEADER, INFO, RADIUS, ROW
 from graphstudio.ui.canvas.items import FRAME_FILL, FRAME_TITLE, NodeItem, WireItem
 from graphstudio.ui.canvas.scene import GraphScene
 from graphstudio.ui.canvas.style import CanvasStyle, faded, mix, paint_badge
@@ -260,6 +260,11 @@ class Overview:
                 paint_badge(painter, style, kind, rect.topRight(), size / scale)
 
 
+CAPTION_HEIGHT, CAPTION_WIDTH = 28.0, 44.0
+"""Pixels of a node from which it has room for its name. The height is that of a node with one row
+of ports, so that at any zoom all nodes have their names or none has."""
+
+
 def _paint_fine(
     painter: QPainter, item: NodeItem, rect: QRectF, scale: float, style: CanvasStyle
 ) -> None:
@@ -278,8 +283,8 @@ def _paint_fine(
     painter.scale(1 / scale, 1 / scale)
     dpr = painter.device().devicePixelRatioF()
     top = 0.0
-    if height > 34 and width > 44:
-        caption = style.line(item.node.label, "caption", width - 8)
+    if scale * (HEADER + INFO + ROW + FOOTER) > CAPTION_HEIGHT and width > CAPTION_WIDTH:
+        caption = style.line(item.node.label, "caption", width - 4)
         painter.setPen(ink)
         painter.setFont(style.caption_font)
         top = caption.height + 2

@@ -383,3 +383,19 @@ def test_far_out_the_title_of_a_frame_is_seen_over_its_nodes(view, model):
         if named.pixel(x, y) != without.pixel(x, y)
     }
     assert max(rows) - min(rows) >= 6  # all of a capital letter
+
+
+@pytest.mark.parametrize("name", ["conv", "add"])
+def test_far_out_nodes_of_any_height_have_their_names(view, model, name):
+    """One row of ports or two: a name here and none there would look like a mistake."""
+    project = model.project
+    view.set_zoom(0.31)
+    item = view.graph_scene.nodes[model[name]]
+    view.center_on(item.body_rect().center())
+    pictures = []
+    for label in ("i", "WWW"):
+        project.push(commands.rename(project.document, "main", model[name], label))
+        place = view.mapFromScene(item.body_rect()).boundingRect()
+        pictures.append(view.viewport().grab(place).toImage())
+    assert pictures[0].size() == pictures[1].size()
+    assert pictures[0] != pictures[1]
