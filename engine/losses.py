@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from engine.ops.ctc import ctc
 from engine.ops.loss import cross_entropy, mse
 from engine.ops.objectives import (
     binary_cross_entropy,
@@ -26,6 +27,7 @@ __all__ = [
     "cosine_distance",
     "cosine_embedding",
     "cross_entropy",
+    "ctc",
     "dice",
     "focal",
     "hinge",

@@ -14,6 +14,7 @@ _LOSSES = {
     "binary_cross_entropy_with_logits": "binary_cross_entropy",
     "kl_div": "kl_divergence",
     "cosine_embedding": "cosine_embedding",
+    "ctc": "ctc, of logits",
     "triplet_margin": "triplet",
 }
 _ELSEWHERE = "; compute it with NumPy, or give the tensor a new array: x.data[...] = values"
@@ -102,6 +103,7 @@ NAMES: dict[str, dict[str, str]] = {
         "BCELoss": "engine.losses.binary_cross_entropy, of logits",
         "BCEWithLogitsLoss": "engine.losses.binary_cross_entropy",
         "Buffer": "a tensor, or nn.new_buffer",
+        "CTCLoss": "engine.losses.ctc, of logits",
         "CosineEmbeddingLoss": "engine.losses.cosine_embedding",
         "CrossEntropyLoss": "engine.losses.cross_entropy",
         "HuberLoss": "engine.losses.huber",

@@ -32,6 +32,7 @@ from engine.ops.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from engine.ops.ctc import ctc
 from engine.ops.cumsum import cumsum
 from engine.ops.dropout import dropout, spatial_dropout
 from engine.ops.einsum import einsum, norm, prod
@@ -156,6 +157,7 @@ __all__ = [
     "cosine_distance",
     "cosine_embedding",
     "cross_entropy",
+    "ctc",
     "cumsum",
     "dice",
     "divide",

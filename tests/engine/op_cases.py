@@ -281,6 +281,14 @@ CASES = [
         {"label_smoothing": 0.1},
         batched=(0, 1),
     ),
+    Case(
+        "ctc",
+        lambda rng: [
+            rng.normal(size=(3, 5, 4)), np.array([[1, 1], [2, 3], [3, 0]]),
+            np.array([5, 3, 4]), np.array([2, 2, 1]),
+        ],
+        batched=(0, 1, 2, 3),
+    ),
     Case("accuracy", with_ids(normal((3, 4)), ids(4, 3)), batched=(0, 1), differentiable=False),
     *(
         Case(op, normal((3, 4), (3, 4)), batched=(0, 1))

@@ -17,7 +17,7 @@ DIFFERENTIABLE = [case for case in CASES if case.differentiable]
 MEANS = {  # of nothing: not a number, as in NumPy and PyTorch
     "batch_norm", "binary_cross_entropy", "contrastive", "cosine_distance", "dice", "hinge",
     "huber", "kl_divergence", "kl_normal", "mae", "mse", "triplet", "accuracy",
-    "cosine_embedding", "focal", "iou",
+    "cosine_embedding", "ctc", "focal", "iou",
 }  # fmt: skip
 
 
