@@ -90,6 +90,13 @@ class Message:
         return hash((self.template, str(self)))
 
 
+_TURNS = dict.fromkeys(
+    [*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\N{REPLACEMENT CHARACTER}"
+)
+"""Characters that turn the direction of writing: in a name from a file, they would turn the whole
+sentence around it."""
+
+
 def _show(value: Any) -> Any:
     if isinstance(value, TensorType):
         return format_shape(value.shape)
@@ -97,7 +104,7 @@ def _show(value: Any) -> Any:
         return format_shape(value)
     if isinstance(value, Message):
         return value.render()
-    return value
+    return value.translate(_TURNS) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)

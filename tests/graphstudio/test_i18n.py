@@ -22,6 +22,15 @@ def test_messages_in_messages_are_translated_too():
     assert text == "“Dense”：应为 1，实际为 2"
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_name_from_a_file_does_not_turn_the_sentence_around_it(language):
+    i18n.set_language(language)
+    shown = i18n.tr("'{name}' cannot be opened", name="a\u202eb\u2066c")
+    assert not {"\u202e", "\u2066"} & set(shown)
+    assert "a\ufffdb\ufffdc" in shown
+    i18n.set_language("en")
+
+
 def test_what_has_no_translation_is_shown_in_english():
     i18n.set_language("zh")
     assert i18n.tr("no such sentence {n}", n=3) == "no such sentence 3"

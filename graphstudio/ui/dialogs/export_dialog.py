@@ -26,6 +26,7 @@ from graphstudio.cli.export import TARGETS
 from graphstudio.document import format as file_format
 from graphstudio.i18n import sentence, tr
 from graphstudio.services.runs import Run
+from graphstudio.ui.dashboard.stored_runs import run_title
 from graphstudio.ui.dialogs.verification import CurvesView, TargetRow, verdict_of
 from graphstudio.ui.inspector.editors import ComboBox
 from graphstudio.ui.processes import CommandProcess
@@ -193,11 +194,11 @@ class ExportDialog(QDialog):
         self.weights.clear()
         if runs:
             self.weights.addItem(
-                tr("Latest run ({run})", run=runs[0].path.name), str(runs[0].weights)
+                tr("Latest run ({run})", run=run_title(runs[0].path.name)), str(runs[0].weights)
             )
         self.weights.addItem(tr("Fresh, as at the start of a training"), FRESH)
         for run in runs[1:21]:
-            self.weights.addItem(tr("Run {run}", run=run.path.name), str(run.weights))
+            self.weights.addItem(tr("Run {run}", run=run_title(run.path.name)), str(run.weights))
         if chosen is not None and (index := self.weights.findData(chosen)) >= 0:
             self.weights.setCurrentIndex(index)
 

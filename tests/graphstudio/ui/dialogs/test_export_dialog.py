@@ -155,7 +155,7 @@ def test_the_command_is_told_targets_folder_and_weights(make, qtbot, tmp_path):
         "--json", "--out", str(tmp_path / "out put"),
         "--target", "pytorch", "--target", "keras", "--weights", weights,
     ]  # fmt: skip
-    assert "2026-03-01_14-05-09" in dialog.weights.currentText()
+    assert "2026-03-01 14:05:09" in dialog.weights.currentText()
     assert badges(dialog) == ["exported", "", "exported"]
 
 
