@@ -2,7 +2,20 @@
 
 from typing import TYPE_CHECKING, Any
 
-from engine import checkpoint, data, errors, init, losses, nn, ops, optim, plan, random, testing
+from engine import (
+    checkpoint,
+    data,
+    errors,
+    init,
+    losses,
+    metrics,
+    nn,
+    ops,
+    optim,
+    plan,
+    random,
+    testing,
+)
 from engine.creation import (
     arange,
     full,
@@ -34,6 +47,7 @@ __all__ = [
     "init",
     "losses",
     "manual_seed",
+    "metrics",
     "nn",
     "no_grad",
     "observe",
