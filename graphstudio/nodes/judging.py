@@ -105,7 +105,7 @@ def require_class_scores(prediction: TensorType, target: TensorType) -> None:
             port="prediction",
             fixes=(
                 SetProducerSize(
-                    Message("Set the number of classes to {classes}", {"classes": classes}),
+                    Message("Set the size of the last layer to {size}", {"size": classes}),
                     "prediction",
                     classes,
                 ),

@@ -105,9 +105,9 @@ def add_loss(app: Desktop) -> None:
     app.drag(port, beside(port, -60, 80))
     add_searching(app, "target", "Target")
     state = app.wait(lambda s: s["problems"], "the wrong number of classes to be found")
-    assert state["problems"][0]["fixes"] == ["Set the number of classes to 10"]
+    assert state["problems"][0]["fixes"] == ["Set the size of the last layer to 10"]
     app.press("statusProblems")
-    app.press_text("Set the number of classes to 10")
+    app.press_text("Set the size of the last layer to 10")
     app.wait(lambda s: not s["problems"], "no problem to be left")
 
 
