@@ -155,11 +155,11 @@ def measure(ids: Array, ends: Array, attrs: Mapping[str, Any]) -> None:
 
 
 class ViewPrimitive(Primitive):
-    """A primitive whose output is the input's memory seen differently, where strides allow."""
+    """A primitive whose outputs are the input's memory seen differently, where strides allow."""
 
     @abstractmethod
-    def view(self, array: Array, **attrs: Any) -> Array:
-        """The output as a view of ``array``; NumPy may copy where no view is possible."""
+    def views(self, array: Array, **attrs: Any) -> Sequence[Array]:
+        """The outputs as views of ``array``; NumPy may copy where no view is possible."""
 
     def prepare(
         self,
@@ -168,10 +168,11 @@ class ViewPrimitive(Primitive):
         scratch: Sequence[Array],
         **attrs: Any,
     ) -> Step:
-        source, target = inputs[0], outputs[0]
+        source = inputs[0]
 
         def step() -> None:
-            target[...] = self.view(source, **attrs)
+            for target, seen in zip(outputs, self.views(source, **attrs), strict=True):
+                target[...] = seen
 
         return step
 

@@ -108,7 +108,7 @@ class Tensor(Value):
             _check_on_device(primitive, arrays[primitive.indices], specs, attrs)
         with np.errstate(all="ignore"):
             if isinstance(primitive, ViewPrimitive):
-                results = [primitive.view(arrays[0], **attrs)]
+                results = list(primitive.views(arrays[0], **attrs))
             else:
                 results = [xp.empty(t.shape, t.dtype) for t in types]
                 room = [xp.empty(t.shape, t.dtype) for t in primitive.scratch(*specs, **attrs)]

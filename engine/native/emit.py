@@ -253,6 +253,12 @@ class Function:
             return
         nested(*self.share(sizes[0], thread, count, grain))
 
+    def serial(
+        self, sizes: Sequence[int], inner: Callable[[list[Val], int], None], *, lanes: int = 1
+    ) -> None:
+        """``walk`` by the thread that calls it, all of it."""
+        self._nested(sizes, const(0), const(sizes[0]), inner, [], lanes, None)
+
     def _nested(
         self,
         sizes: Sequence[int],
@@ -380,12 +386,18 @@ class Function:
     def across(self, value: Val, fold: Fold) -> Val:
         """One number from the lanes of a vector, halves joined with halves."""
         b = self.b
-        lanes = value.type.count
-        parts = [b.extract_element(value, ir.Constant(I32, i)) for i in range(lanes)]
-        while len(parts) > 1:
-            half = len(parts) // 2
-            parts = [fold(parts[i], parts[i + half]) for i in range(half)]
-        return parts[0]
+        while (lanes := value.type.count) > 1:
+            half = lanes // 2
+            low, high = (
+                b.shuffle_vector(
+                    value,
+                    value,
+                    ir.Constant(ir.VectorType(I32, half), list(range(start, start + half))),
+                )
+                for start in (0, half)
+            )
+            value = fold(low, high)
+        return b.extract_element(value, ir.Constant(I32, 0))
 
     def load(self, pointer: Val, width: int) -> Val:
         """One element, or a vector of ``width``."""

@@ -92,7 +92,7 @@ def elementwise(
         split = full if small or plan.strides[i] == plan.strides[0] else None
         uses.append(Use(array, i < len(outputs), split))
 
-    lanes = w.lanes if _in_vectors(plan, outputs) else 1
+    lanes = w.lanes if in_vectors(plan, len(outputs)) else 1
 
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
         sources = range(len(outputs), len(plan.strides))
@@ -122,8 +122,8 @@ def elementwise(
     w.kernel(key, arrays, write, uses)
 
 
-def _in_vectors(plan: Nest, outputs: Sequence[ArrayType]) -> bool:
-    """True if the innermost axis can be taken a register at a time."""
+def in_vectors(plan: Nest, outputs: int) -> bool:
+    """True if the innermost axis can be taken a register at a time; the outputs come first."""
     return plan.sizes[-1] >= 4 and all(
-        s[-1] == 1 or (s[-1] == 0 and i >= len(outputs)) for i, s in enumerate(plan.strides)
+        s[-1] == 1 or (s[-1] == 0 and i >= outputs) for i, s in enumerate(plan.strides)
     )

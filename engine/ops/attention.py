@@ -11,6 +11,7 @@ from engine.errors import DTypeError, ShapeError
 from engine.function import apply, function, lift
 from engine.ops.dropout import dropout
 from engine.ops.matmul import matmul
+from engine.ops.shape import split
 from engine.ops.softmax import softmax
 from engine.value import setting
 
@@ -112,35 +113,23 @@ def multi_head_attention(
             f"expected ({3 * width}, {width}), and a width that the heads divide."
         )
     if query is key and key is value:
-        q, k, v = (_heads(x, num_heads) for x in _cut(_project(query, in_weight, in_bias), 2, 3))
+        joined = _project(query, in_weight, in_bias)
+        q, k, v = (_heads(x, num_heads) for x in split(joined, 3, axis=2))
     else:
-        weights = _cut(in_weight, 0, 3)
-        biases = (None,) * 3 if in_bias is None else _cut(in_bias, 0, 3)
+        weights = split(in_weight, 3, axis=0)
+        biases = (None,) * 3 if in_bias is None else split(in_bias, 3, axis=0)
         q, k, v = (
             _heads(_project(x, w, b), num_heads)
             for x, w, b in zip((query, key, value), weights, biases, strict=True)
         )
     y = scaled_dot_product_attention(q, k, v, mask, is_causal, dropout_rate)
-    joined = apply("transpose", y, axes=(0, 2, 1, 3)).reshape((*query.shape[:2], width))
-    return _project(joined, out_weight, out_bias)
+    y = apply("transpose", y, axes=(0, 2, 1, 3)).reshape((*query.shape[:2], width))
+    return _project(y, out_weight, out_bias)
 
 
 def _project(x: Any, weight: Any, bias: Any) -> Any:
     y = matmul(x, weight, False, True)
     return y if bias is None else y + bias
-
-
-def _cut(x: Any, axis: int, count: int) -> list[Any]:
-    size = x.shape[axis] // count
-    whole = [(0, n, 1) for n in x.shape]
-    return [
-        apply(
-            "slice",
-            x,
-            parts=(*whole[:axis], (i * size, (i + 1) * size, 1), *whole[axis + 1 :]),
-        )
-        for i in range(count)
-    ]
 
 
 def _heads(x: Any, num_heads: int) -> Any:

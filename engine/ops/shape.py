@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from engine.function import (
     Step,
     ViewPrimitive,
     apply,
+    apply_all,
     function,
     primitive,
 )
@@ -34,8 +36,8 @@ class _Reshape(ViewPrimitive):
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         return inputs[0].with_shape(attrs["shape"])
 
-    def view(self, array: Array, **attrs: Any) -> Array:
-        return array.reshape(attrs["shape"])
+    def views(self, array: Array, **attrs: Any) -> Sequence[Array]:
+        return (array.reshape(attrs["shape"]),)
 
     def prepare(
         self,
@@ -65,8 +67,8 @@ class _Transpose(ViewPrimitive):
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         return inputs[0].with_shape(tuple(inputs[0].shape[a] for a in attrs["axes"]))
 
-    def view(self, array: Array, **attrs: Any) -> Array:
-        return array.transpose(attrs["axes"])
+    def views(self, array: Array, **attrs: Any) -> Sequence[Array]:
+        return (array.transpose(attrs["axes"]),)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         axes = call.attrs["axes"]
@@ -83,12 +85,52 @@ class _Slice(ViewPrimitive):
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         return inputs[0].with_shape(tuple(len(range(*part)) for part in attrs["parts"]))
 
-    def view(self, array: Array, **attrs: Any) -> Array:
-        return array[_slices(attrs["parts"])]
+    def views(self, array: Array, **attrs: Any) -> Sequence[Array]:
+        return (array[_slices(attrs["parts"])],)
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         shape = call.inputs[0].shape
         return (apply("slice_gradient", grads[0], shape=shape, parts=call.attrs["parts"]),)
+
+
+@primitive
+class _Split(ViewPrimitive):
+    """Parts of the given sizes along an axis, all of it."""
+
+    name = "split"
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> tuple[Spec, ...]:
+        shape, axis = inputs[0].shape, attrs["axis"]
+        return tuple(
+            inputs[0].with_shape((*shape[:axis], n, *shape[axis + 1 :])) for n in attrs["sizes"]
+        )
+
+    def views(self, array: Array, **attrs: Any) -> Sequence[Array]:
+        parts = _bounds(array.shape, attrs["axis"], attrs["sizes"])
+        return [array[_slices(part)] for part in parts]
+
+    def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
+        x, axis = call.inputs[0], call.attrs["axis"]
+        if all(g is not None for g in grads):
+            return (apply("concatenate", *grads, axis=axis),)
+        total = None
+        for g, part in zip(grads, _bounds(x.shape, axis, call.attrs["sizes"]), strict=True):
+            if g is not None:
+                placed = apply("slice_gradient", g, shape=x.shape, parts=part)
+                total = placed if total is None else total + placed
+        return (total,)
+
+
+def _bounds(
+    shape: Shape, axis: int, sizes: Sequence[int]
+) -> list[tuple[tuple[int, int, int], ...]]:
+    """Start, stop and step along each axis, for each of the parts."""
+    whole = tuple((0, n, 1) for n in shape)
+    ends = list(itertools.accumulate(sizes))
+    return [
+        (*whole[:axis], (end - n, end, 1), *whole[axis + 1 :])
+        for n, end in zip(sizes, ends, strict=True)
+    ]
 
 
 @primitive
@@ -173,18 +215,9 @@ class _Concatenate(Primitive):
         return step
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
-        result, start, axis = [], 0, call.attrs["axis"]
-        for x, need in zip(call.inputs, call.needs, strict=True):
-            stop = start + x.shape[axis]
-            result.append(_cut(grads[0], axis, start, stop) if need else None)
-            start = stop
-        return result
-
-
-def _cut(x: Any, axis: int, start: int, stop: int) -> Any:
-    parts = [(0, n, 1) for n in x.shape]
-    parts[axis] = (start, stop, 1)
-    return apply("slice", x, parts=tuple(parts))
+        axis = call.attrs["axis"]
+        parts = split(grads[0], [x.shape[axis] for x in call.inputs], axis)
+        return [g if need else None for g, need in zip(parts, call.needs, strict=True)]
 
 
 @primitive
@@ -375,16 +408,12 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 1) -> Any:
                 "expected a number that divides it."
             )
         sections = [size // sections] * sections
-    if sum(sections) != size:
+    if sum(sections) != size or min(sections, default=0) < 0:
         raise ShapeError(
             f"split found sizes {tuple(sections)} for size {size} on axis {axis}; expected sizes "
             f"that add up to {size}."
         )
-    parts, start = [], 0
-    for n in sections:
-        parts.append(_cut(x, axis, start, start + n))
-        start += n
-    return tuple(parts)
+    return apply_all("split", x, axis=axis, sizes=tuple(int(n) for n in sections))
 
 
 @function("pad")

@@ -21,8 +21,8 @@ class _StopGradient(ViewPrimitive):
     def layout(self, orders: Sequence[Axes], specs: Sequence[Spec], **attrs: Any) -> list[Axes]:
         return [orders[0]]
 
-    def view(self, array: Array, **attrs: Any) -> Array:
-        return array
+    def views(self, array: Array, **attrs: Any) -> Sequence[Array]:
+        return (array,)
 
 
 @function("stop_gradient")

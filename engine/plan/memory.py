@@ -99,6 +99,10 @@ def plan_memory(
         result_orders = call.primitive.layout(
             [orders[id(v)] for v in call.inputs], specs, **call.attrs
         )
+        landing = any(id(value) in forced for value in call.outputs)
+        views = None if landing else _aliases(layout, call, dummy)
+        if views is not None:
+            layout.aliased.add(call.order)
         for j, value in enumerate(call.outputs):
             if id(value) in forced:
                 array = forced[id(value)]
@@ -107,10 +111,8 @@ def plan_memory(
                 orders[id(value)] = _order_of(array.strides, array.shape)
             else:
                 spec, order = value.spec, result_orders[j]
-                made = _alias(layout, call, value, dummy)
-                if made is not None:
-                    place = made
-                    layout.aliased.add(call.order)
+                if views is not None:
+                    place = views[j]
                     orders[id(value)] = _order_of(place.strides, place.shape)
                 else:
                     strides = ordered_strides(spec.shape, order, spec.dtype.itemsize)
@@ -162,29 +164,32 @@ def _largest(calls: Sequence[Call], fixed: Mapping[int, Array]) -> int:
     return max([*sizes, *(a.nbytes for a in fixed.values()), 1])
 
 
-def _alias(layout: Layout, call: Call, value: Value, dummy: Array) -> Place | None:
-    """The output as a view of the input, or None where its strides do not allow one."""
-    if not isinstance(call.primitive, ViewPrimitive) or value.size == 0:
+def _aliases(layout: Layout, call: Call, dummy: Array) -> list[Place] | None:
+    """The outputs as views of the input, or None where its strides do not allow that."""
+    if not isinstance(call.primitive, ViewPrimitive) or any(v.size == 0 for v in call.outputs):
         return None
     source = layout.places[id(call.inputs[0])]
+    if _span(source) > dummy.nbytes:
+        return None
     base = dummy.__array_interface__["data"][0]
-    seen = (
-        np.ndarray(source.shape, source.dtype, dummy, 0, source.strides)
-        if (_span(source) <= dummy.nbytes)
-        else None
-    )
-    if seen is None:
-        return None
+    seen = np.ndarray(source.shape, source.dtype, dummy, 0, source.strides)
     if call.primitive.name == "reshape":
-        if not seen.flags.c_contiguous and not _splits_only(source, value.shape):
+        shape = call.outputs[0].shape
+        if not seen.flags.c_contiguous and not _splits_only(source, shape):
             return None
-        view = seen.reshape(value.shape)
-    else:
-        view = call.primitive.view(seen, **call.attrs)
-    if any(s < 0 for s in view.strides):
+    views = call.primitive.views(seen, **call.attrs)
+    if any(s < 0 for view in views for s in view.strides):
         return None
-    start = view.__array_interface__["data"][0] - base
-    return Place(source.storage, source.dtype, view.shape, view.strides, source.offset + start)
+    return [
+        Place(
+            source.storage,
+            source.dtype,
+            view.shape,
+            view.strides,
+            source.offset + view.__array_interface__["data"][0] - base,
+        )
+        for view in views
+    ]
 
 
 def _splits_only(source: Place, shape: Shape) -> bool:

@@ -44,6 +44,7 @@ def table() -> dict[str, Lowering]:
         extreme,
         gather,
         gru,
+        items,
         lines,
         loss,
         lstm,
@@ -59,9 +60,13 @@ def table() -> dict[str, Lowering]:
         rules,
     )
 
-    return {**OTHERWISE, **LOWERINGS, **{n: _either(n) for n in LOWERINGS.keys() & OTHERWISE}}
+    forms = dict(OTHERWISE)
+    for name, first in LOWERINGS.items():
+        forms[name] = _either(first, OTHERWISE[name]) if name in OTHERWISE else first
+    for name in items.beginnings():
+        forms[name] = _either(items.lower, forms[name])
+    return forms
 
 
-def _either(name: str) -> Lowering:
-    first, second = LOWERINGS[name], OTHERWISE[name]
+def _either(first: Lowering, second: Lowering) -> Lowering:
     return lambda w, steps: first(w, steps) or second(w, steps)

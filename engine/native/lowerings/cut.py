@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from engine.plan.program import NamedStep
 
 
-@lowering("transpose", "slice")
+@lowering("transpose", "slice", "split")
 def lower_view(w: Writer, steps: Sequence[NamedStep]) -> int:
     """A copy in another order: where the plan could not make it a view."""
     step = steps[0]
-    x, y = step.inputs[0], step.outputs[0]
-    if x.dtype.name not in POINTERS or not y.size:
+    x = step.inputs[0]
+    if x.dtype.name not in POINTERS or not x.size:
         return 0
-    seen = step.primitive.view(x, **step.attrs)  # type: ignore[attr-defined]
-    elementwise(w, ("copy",), y.shape, [y], [seen], lambda f, value: [value])
+    views = step.primitive.views(x, **step.attrs)  # type: ignore[attr-defined]
+    for y, seen in zip(step.outputs, views, strict=True):
+        if y.size:
+            elementwise(w, ("copy",), y.shape, [y], [seen], lambda f, value: [value])
     return 1
 
 

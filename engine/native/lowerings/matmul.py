@@ -32,7 +32,7 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
     if out.dtype != np.float32 or 0 in (*a.shape, *b.shape):
         return 0
     if a.ndim != 2 or b.ndim != 2:
-        return _lower_batched(w, step)
+        return 0  # see ``items``
     if step.attrs["transpose_a"]:
         a = a.T
     if step.attrs["transpose_b"]:
@@ -74,81 +74,6 @@ def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
     if done < len(steps) and steps[done].name == "relu" and in_place(steps[done]):
         relu, done = True, done + 1
     return bias, relu, done
-
-
-def _lower_batched(w: Writer, step: NamedStep) -> int:
-    """Many small products, such as the heads of attention: each thread takes whole ones."""
-    a, b = step.inputs
-    out = step.outputs[0]
-    if min(a.ndim, b.ndim) < 2 or out.ndim < 3:
-        return 0
-    a = a.swapaxes(-1, -2) if step.attrs["transpose_a"] else a
-    b = b.swapaxes(-1, -2) if step.attrs["transpose_b"] else b
-    rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
-    outer = out.shape[:-2]
-    a = np.broadcast_to(a, (*outer, rows, inner))
-    b = np.broadcast_to(b, (*outer, inner, columns))
-    sa, sb, so = (element_strides(v) for v in (a, b, out))
-    if so[-1] != 1 and columns > 1:
-        return 0
-    items = int(np.prod(outer, dtype=np.int64))
-    packs = sb[-1] != 1 and columns > 1
-    room = w.scratch(w.max_threads * inner * columns if packs else 1)
-    tile = tile_for(w.cpu, rows, columns)
-
-    def write(f: Function, thread: Val, count: Val, pa: Val, pb: Val, pc: Val, pr: Val) -> None:
-        b_ = f.b
-        mine = f.at(pr, (thread, inner * columns)) if packs else pr
-        first, last = f.share(items, thread, count)
-        with f.loop(first, last, may_be_empty=True) as item:
-            places = []
-            rest = item.index
-            for size in reversed(outer):
-                places.append(b_.srem(rest, const(size)))
-                rest = b_.sdiv(rest, const(size))
-            places.reverse()
-            left = f.at(pa, *zip(places, sa, strict=False))
-            right = f.at(pb, *zip(places, sb, strict=False))
-            result = f.at(pc, *zip(places, so, strict=False))
-            b_row = sb[-2]
-            if packs and sb[-2] == 1:
-                transpose_into(f, right, (1, sb[-1]), mine, 0, inner, columns, w.lanes)
-                right, b_row = mine, columns
-            elif packs:
-                with f.loop(0, inner) as k, f.loop(0, columns) as c:
-                    value = b_.load(f.at(right, (k.index, sb[-2]), (c.index, sb[-1])))
-                    b_.store(value, f.at(mine, (k.index, columns), (c.index, 1)))
-                right, b_row = mine, columns
-            product_rows(
-                f,
-                left,
-                right,
-                result,
-                first=const(0),
-                last=const(rows),
-                total=rows,
-                columns=columns,
-                row_stride=sa[-2],
-                axes=[Axis(inner, sa[-1], b_row)],
-                out_stride=so[-2],
-                tile=tile,
-                lanes=w.lanes,
-            )
-
-    key = ("matmul-batched", outer, rows, inner, columns, sa, sb, so, tile, packs)
-    # The factors as they are in memory: a broadcast one is not as long as its shape says.
-    w.kernel(
-        key,
-        [step.inputs[0], step.inputs[1], out, room],
-        write,
-        [
-            Use(step.inputs[0], False, None),
-            Use(step.inputs[1], False, None),
-            Use(out, True, None),
-            Use(room, True, None),
-        ],
-    )
-    return 1
 
 
 LONGEST = 320

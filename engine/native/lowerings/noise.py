@@ -23,7 +23,7 @@ UNIT = 2.0**-24
 """One 24-bit step: numbers of so many bits are exact in float32."""
 
 
-def _numbers(shape: Sequence[int], mask_shape: Sequence[int]) -> Any:
+def numbers(shape: Sequence[int], mask_shape: Sequence[int]) -> Any:
     """An array that is never read: its strides give each element's number in row-major order.
 
     Along axes that the mask lacks they stand still.
@@ -33,6 +33,19 @@ def _numbers(shape: Sequence[int], mask_shape: Sequence[int]) -> Any:
         step = math.prod(mask_shape[axis + 1 :])
         strides.append(4 * step if size == shape[axis] else 0)
     return np.lib.stride_tricks.as_strided(np.empty(1, np.float32), shape, strides)
+
+
+def numbered(
+    f: Function, start: Val, positions: Sequence[Val], strides: Sequence[int], width: int
+) -> Val:
+    """The number of an element, or of each lane, counted from ``start``."""
+    b = f.b
+    for position, stride in zip(positions, strides, strict=True):
+        start = b.add(start, b.mul(position, const(stride)))
+    number = b.trunc(start, I32)
+    if width > 1 and strides[-1]:
+        number = b.add(number, ir.Constant(ir.VectorType(I32, width), list(range(width))))
+    return number
 
 
 def _by_place(
@@ -45,7 +58,7 @@ def _by_place(
     body: Callable[..., Val],
 ) -> None:
     """``out = body(f, number, (first, second), *loaded)`` for each element and its number."""
-    plan = nest(out.shape, [out, *sources, _numbers(out.shape, mask_shape)])
+    plan = nest(out.shape, [out, *sources, numbers(out.shape, mask_shape)])
     shared = [s.__array_interface__["data"] == out.__array_interface__["data"] for s in sources]
     small = plan.size < SMALL
     places = plan.strides[-1]
@@ -59,13 +72,7 @@ def _by_place(
         pointers = [po if same else next(further) for same in shared]
 
         def inner(positions: list[Val], width: int) -> None:
-            place: Val = const(0)
-            for position, stride in zip(positions, places, strict=True):
-                place = b.add(place, b.mul(position, const(stride)))
-            number = b.trunc(place, I32)
-            if width > 1 and places[-1]:
-                steps = ir.Constant(ir.VectorType(I32, width), list(range(width)))
-                number = b.add(number, steps)
+            number = numbered(f, const(0), positions, places, width)
             loaded = [
                 f.load(f.at(p, *zip(positions, s, strict=True)), width)
                 for p, s in zip(pointers, plan.strides[1:-1], strict=True)
@@ -81,13 +88,8 @@ def _by_place(
     w.kernel((*key, plan, tuple(shared), lanes, small), [out, key_array, *others], write, uses)
 
 
-@lowering("dropout")
-def lower_dropout(w: Writer, steps: Sequence[NamedStep]) -> int:
-    """Scale or zero each element by the bits of its place in the mask."""
-    step = steps[0]
-    (x, key), out = step.inputs, step.outputs[0]
-    if x.dtype != np.float32 or not x.size:
-        return 0
+def dropped(step: NamedStep) -> tuple[tuple[Any, ...], Callable[..., Val]]:
+    """What dropout makes of an element, and what that depends on."""
     rate = step.attrs["rate"]
     threshold = min(round(rate * 2**32), 2**32 - 1)
     scale = float(np.float32(1.0 / (1.0 - rate)))
@@ -97,8 +99,19 @@ def lower_dropout(w: Writer, steps: Sequence[NamedStep]) -> int:
         kept = f.b.icmp_unsigned(">=", bits, ir.Constant(I32, threshold))
         return f.b.fmul(value, f.b.select(kept, f32(scale), f32(0.0)))
 
+    return ("dropout", threshold, scale), body
+
+
+@lowering("dropout")
+def lower_dropout(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """Scale or zero each element by the bits of its place in the mask."""
+    step = steps[0]
+    (x, key), out = step.inputs, step.outputs[0]
+    if x.dtype != np.float32 or not x.size:
+        return 0
+    name, body = dropped(step)
     mask_shape = tuple(step.attrs["mask_shape"])
-    _by_place(w, ("dropout", threshold, scale, mask_shape), mask_shape, out, key, [x], body)
+    _by_place(w, (*name, mask_shape), mask_shape, out, key, [x], body)
     return 1
 
 

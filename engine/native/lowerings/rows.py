@@ -62,18 +62,37 @@ def each_row(
 
 
 def _larger(f: Function) -> Fold:
-    def fold(a: Val, value: Val) -> Val:
-        # A NaN among the values wins, as in NumPy's maximum.
-        greater = f.b.fcmp_unordered(">", value, a)
-        held = f.b.fcmp_unordered("uno", a, a)
-        return f.b.select(held, a, f.b.select(greater, value, a))
+    return lambda a, value: f.b.select(f.b.fcmp_ordered(">", value, a), value, a)
 
-    return fold
+
+def softmax_row(f: Function, size: int, lanes: int, target: Val, source: Val) -> None:
+    """Greatest of the row, exponentials and their sum, division; in place too."""
+    b = f.b
+
+    def load(i: Val | int, width: int) -> list[Val]:
+        return [f.load(f.at(source, (i, 1)), width)]
+
+    # A NaN needs no care here: its exponential, the sum and so the whole row become NaN.
+    (peak,) = f.along(size, lanes, [float("-inf")], load, [_larger(f)])
+
+    def power(i: Val | int, width: int) -> list[Val]:
+        e = mathfn.exp(f, b.fsub(load(i, width)[0], peak))
+        f.store(e, f.at(target, (i, 1)), width)
+        return [e]
+
+    (total,) = f.along(size, lanes, [0.0], power, [b.fadd])
+    scale = b.fdiv(f32(1.0), total)
+
+    def divide(i: Val | int, width: int) -> None:
+        spot = f.at(target, (i, 1))
+        f.store(b.fmul(f.load(spot, width), scale), spot, width)
+
+    f.each(size, lanes, divide)
 
 
 @lowering("softmax")
 def lower_softmax(w: Writer, steps: Sequence[NamedStep]) -> int:
-    """Greatest of the row, exponentials and their sum, division."""
+    """Each row by itself."""
     step = steps[0]
     x, out = step.inputs[0], step.outputs[0]
     if not packed(x, out) or step.attrs["axis"] % x.ndim != x.ndim - 1:
@@ -81,35 +100,36 @@ def lower_softmax(w: Writer, steps: Sequence[NamedStep]) -> int:
     size = x.shape[-1]
 
     def body(f: Function, row: Val, po: Val, px: Val) -> None:
-        b = f.b
-        source, target = f.at(px, (row, size)), f.at(po, (row, size))
-
-        def load(i: Val | int, width: int) -> list[Val]:
-            return [f.load(f.at(source, (i, 1)), width)]
-
-        (peak,) = f.along(size, w.lanes, [float("-inf")], load, [_larger(f)])
-
-        def power(i: Val | int, width: int) -> list[Val]:
-            e = mathfn.exp(f, b.fsub(load(i, width)[0], peak))
-            f.store(e, f.at(target, (i, 1)), width)
-            return [e]
-
-        (total,) = f.along(size, w.lanes, [0.0], power, [b.fadd])
-        scale = b.fdiv(f32(1.0), total)
-
-        def divide(i: Val | int, width: int) -> None:
-            spot = f.at(target, (i, 1))
-            f.store(b.fmul(f.load(spot, width), scale), spot, width)
-
-        f.each(size, w.lanes, divide)
+        softmax_row(f, size, w.lanes, f.at(po, (row, size)), f.at(px, (row, size)))
 
     each_row(w, ("softmax",), x.size // size, size, [out, x], 1, body)
     return 1
 
 
+def softmax_gradient_row(
+    f: Function, size: int, lanes: int, target: Val, gradient: Val, y: Val
+) -> None:
+    """``y * (g - sum(g * y))``."""
+    b = f.b
+
+    def load(p: Val, i: Val | int, width: int) -> Val:
+        return f.load(f.at(p, (i, 1)), width)
+
+    def term(i: Val | int, width: int) -> list[Val]:
+        return [b.fmul(load(gradient, i, width), load(y, i, width))]
+
+    (total,) = f.along(size, lanes, [0.0], term, [b.fadd])
+
+    def back(i: Val | int, width: int) -> None:
+        value = b.fmul(b.fsub(load(gradient, i, width), total), load(y, i, width))
+        f.store(value, f.at(target, (i, 1)), width)
+
+    f.each(size, lanes, back)
+
+
 @lowering("softmax_gradient")
 def lower_softmax_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
-    """``y * (g - sum(g * y))``."""
+    """Each row by itself."""
     step = steps[0]
     (g, y), out = step.inputs, step.outputs[0]
     if not packed(g, y, out) or step.attrs["axis"] % y.ndim != y.ndim - 1:
@@ -117,95 +137,97 @@ def lower_softmax_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     size = y.shape[-1]
 
     def body(f: Function, row: Val, po: Val, pg: Val, py: Val) -> None:
-        b = f.b
-
-        def load(p: Val, i: Val | int, width: int) -> Val:
-            return f.load(f.at(p, (row, size), (i, 1)), width)
-
-        def term(i: Val | int, width: int) -> list[Val]:
-            return [b.fmul(load(pg, i, width), load(py, i, width))]
-
-        (total,) = f.along(size, w.lanes, [0.0], term, [b.fadd])
-
-        def back(i: Val | int, width: int) -> None:
-            value = b.fmul(b.fsub(load(pg, i, width), total), load(py, i, width))
-            f.store(value, f.at(po, (row, size), (i, 1)), width)
-
-        f.each(size, w.lanes, back)
+        softmax_gradient_row(f, size, w.lanes, *(f.at(p, (row, size)) for p in (po, pg, py)))
 
     each_row(w, ("softmax-gradient",), y.size // size, size, [out, g, y], 1, body)
     return 1
 
 
+def standardize_row(
+    f: Function, size: int, lanes: int, y: Val, inverse: Val, x: Val, epsilon: float
+) -> None:
+    """Mean, then the variance around it, then the row scaled; in place too."""
+    b = f.b
+    share = f32(1.0 / size)
+
+    def load(i: Val | int, width: int) -> Val:
+        return f.load(f.at(x, (i, 1)), width)
+
+    (total,) = f.along(size, lanes, [0.0], lambda i, n: [load(i, n)], [b.fadd])
+    mean = b.fmul(total, share)
+
+    def square(i: Val | int, width: int) -> list[Val]:
+        d = b.fsub(load(i, width), mean)
+        return [b.fmul(d, d)]
+
+    (spread,) = f.along(size, lanes, [0.0], square, [b.fadd])
+    root = f.intrinsic("sqrt", b.fadd(b.fmul(spread, share), f32(epsilon)))
+    scale = b.fdiv(f32(1.0), root)
+    b.store(scale, inverse)
+
+    def normal(i: Val | int, width: int) -> None:
+        value = b.fmul(b.fsub(load(i, width), mean), scale)
+        f.store(value, f.at(y, (i, 1)), width)
+
+    f.each(size, lanes, normal)
+
+
 @lowering("standardize")
 def lower_standardize(w: Writer, steps: Sequence[NamedStep]) -> int:
-    """Mean, then the variance around it, then the rows scaled."""
+    """Each row by itself."""
     step = steps[0]
     x, (y, inverse) = step.inputs[0], step.outputs
     if not packed(x, y, inverse):
         return 0
     size, epsilon = x.shape[-1], step.attrs["epsilon"]
-    share = f32(1.0 / size)
 
     def body(f: Function, row: Val, py: Val, pi: Val, px: Val) -> None:
-        b = f.b
-
-        def load(i: Val | int, width: int) -> Val:
-            return f.load(f.at(px, (row, size), (i, 1)), width)
-
-        (total,) = f.along(size, w.lanes, [0.0], lambda i, n: [load(i, n)], [b.fadd])
-        mean = b.fmul(total, share)
-
-        def square(i: Val | int, width: int) -> list[Val]:
-            d = b.fsub(load(i, width), mean)
-            return [b.fmul(d, d)]
-
-        (spread,) = f.along(size, w.lanes, [0.0], square, [b.fadd])
-        root = f.intrinsic("sqrt", b.fadd(b.fmul(spread, share), f32(epsilon)))
-        scale = b.fdiv(f32(1.0), root)
-        b.store(scale, f.at(pi, (row, 1)))
-
-        def normal(i: Val | int, width: int) -> None:
-            value = b.fmul(b.fsub(load(i, width), mean), scale)
-            f.store(value, f.at(py, (row, size), (i, 1)), width)
-
-        f.each(size, w.lanes, normal)
+        y, x_ = f.at(py, (row, size)), f.at(px, (row, size))
+        standardize_row(f, size, w.lanes, y, f.at(pi, (row, 1)), x_, epsilon)
 
     each_row(w, ("standardize", epsilon), x.size // size, size, [y, inverse, x], 2, body)
     return 1
 
 
+def standardize_gradient_row(
+    f: Function, size: int, lanes: int, target: Val, gradient: Val, y: Val, inverse: Val
+) -> None:
+    """``(g - mean(g) - y * mean(g * y)) / deviation``; in place too."""
+    b = f.b
+    share = f32(1.0 / size)
+
+    def load(p: Val, i: Val | int, width: int) -> Val:
+        return f.load(f.at(p, (i, 1)), width)
+
+    def terms(i: Val | int, width: int) -> list[Val]:
+        d = load(gradient, i, width)
+        return [d, b.fmul(d, load(y, i, width))]
+
+    sums = f.along(size, lanes, [0.0, 0.0], terms, [b.fadd, b.fadd])
+    mean, slope = (b.fmul(s, share) for s in sums)
+    scale = b.load(inverse)
+
+    def back(i: Val | int, width: int) -> None:
+        rest = b.fadd(b.fmul(load(y, i, width), slope), mean)
+        value = b.fmul(b.fsub(load(gradient, i, width), rest), scale)
+        f.store(value, f.at(target, (i, 1)), width)
+
+    f.each(size, lanes, back)
+
+
 @lowering("standardize_gradient")
 def lower_standardize_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
-    """``(g - mean(g) - y * mean(g * y)) / deviation``."""
+    """Each row by itself."""
     step = steps[0]
     (g, y, inverse), dx = step.inputs, step.outputs[0]
     if not packed(y, inverse, dx) or g.dtype != np.float32:
         return 0
     g = row_major(w, g)
     size = y.shape[-1]
-    share = f32(1.0 / size)
 
     def body(f: Function, row: Val, po: Val, pg: Val, py: Val, pi: Val) -> None:
-        b = f.b
-
-        def load(p: Val, i: Val | int, width: int) -> Val:
-            return f.load(f.at(p, (row, size), (i, 1)), width)
-
-        def terms(i: Val | int, width: int) -> list[Val]:
-            d = load(pg, i, width)
-            return [d, b.fmul(d, load(py, i, width))]
-
-        sums = f.along(size, w.lanes, [0.0, 0.0], terms, [b.fadd, b.fadd])
-        mean, slope = (b.fmul(s, share) for s in sums)
-        scale = b.load(f.at(pi, (row, 1)))
-
-        def back(i: Val | int, width: int) -> None:
-            rest = b.fadd(b.fmul(load(py, i, width), slope), mean)
-            value = b.fmul(b.fsub(load(pg, i, width), rest), scale)
-            f.store(value, f.at(po, (row, size), (i, 1)), width)
-
-        f.each(size, w.lanes, back)
+        spots = (f.at(p, (row, size)) for p in (po, pg, py))
+        standardize_gradient_row(f, size, w.lanes, *spots, f.at(pi, (row, 1)))
 
     arrays = [dx, g, y, inverse]
     each_row(w, ("standardize-gradient",), y.size // size, size, arrays, 1, body)
