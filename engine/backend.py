@@ -207,3 +207,13 @@ def erf(array: Array, out: Array) -> Array:
     else:
         from cupyx.scipy.special import erf as kernel  # type: ignore[import-not-found]
     return kernel(array, out)  # type: ignore[no-any-return]
+
+
+def reshaped(array: Array, shape: tuple[int, ...]) -> Any:
+    """``array`` in another shape without copying, or None where its strides do not allow that."""
+    try:
+        view = array.view()
+        view.shape = shape
+    except AttributeError:
+        return None
+    return view

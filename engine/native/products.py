@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from engine.native.emit import F32, I32, Axis, Function, Val, const, multiply_tile, zeros
+from engine.native.emit import F32, I32, Axis, Function, Val, const, f32, multiply_tile, zeros
 from engine.native.jit import Processor
 
 
@@ -100,6 +100,7 @@ def product_rows(
     accumulate: bool = False,
     bias: Val | None = None,
     relu: bool = False,
+    gate: Val | None = None,
     panel: int = 0,
     row_panel: tuple[int, int] | None = None,
 ) -> None:
@@ -109,6 +110,7 @@ def product_rows(
     and so is ``last`` unless it is ``total``. With ``panel``, the length of a whole sum, ``b`` lies
     in panels as wide as the tile (see ``matmul.panels``): what a tile reads is then one stretch of
     memory. ``row_panel`` (rows of a panel, floats from one to the next) says the same of ``a``.
+    With ``gate``, laid out as ``c``, the result is multiplied by 0 where the gate is not positive.
     """
     b_ = f.b
     wide = tile.vectors * lanes
@@ -151,6 +153,26 @@ def product_rows(
         )
         if relu:
             acc = [rectified(f, value, zeros(lanes)) for value in acc]
+        if gate is not None:
+            acc = [
+                gated(
+                    f,
+                    value,
+                    load_columns(
+                        f,
+                        f.at(
+                            gate,
+                            (row, out_stride),
+                            (column, 1),
+                            (i // vectors, out_stride),
+                            (i % vectors * lanes, 1),
+                        ),
+                        lanes,
+                        valid[i % vectors],
+                    ),
+                )
+                for i, value in enumerate(acc)
+            ]
         for r in range(rows):
             for v in range(vectors):
                 store_columns(
@@ -220,6 +242,12 @@ def pieces_of(inner: int, longest: int) -> tuple[int, int]:
         return inner, 1
     length = -(-inner // -(-inner // longest))
     return length, inner // length
+
+
+def gated(f: Function, value: Val, gate: Val) -> Val:
+    """The gradient through a ReLU, whose result is the gate: times 1 where positive, else 0."""
+    open_ = f.b.fcmp_ordered(">", gate, f32(0.0))
+    return f.b.fmul(value, f.b.select(open_, f32(1.0), f32(0.0)))
 
 
 def rectified(f: Function, value: Val, nothing: Val) -> Val:

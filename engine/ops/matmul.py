@@ -63,12 +63,13 @@ class _MatMul(Primitive):
         g, (a, b) = grads[0], call.inputs
         turned_a, turned_b = call.attrs["transpose_a"], call.attrs["transpose_b"]
         ga = gb = None
-        if call.needs[0]:
-            ga = _matmul(b, g, turned_b, True) if turned_a else _matmul(g, b, False, not turned_b)
-            ga = sum_to(ga, a.shape)
+        # The weight's first: the other then stands right before the step that reads it.
         if call.needs[1]:
             gb = _matmul(g, a, True, turned_a) if turned_b else _matmul(a, g, not turned_a, False)
             gb = sum_to(gb, b.shape)
+        if call.needs[0]:
+            ga = _matmul(b, g, turned_b, True) if turned_a else _matmul(g, b, False, not turned_b)
+            ga = sum_to(ga, a.shape)
         return ga, gb
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, reshaped
 from engine.function import Axes, Call, ViewPrimitive
 from engine.plan.graph import StaticValue
+from engine.plan.joins import Join, find_joins
 from engine.value import Shape, Spec, Value
 
 ALIGNMENT = 64
@@ -89,6 +90,8 @@ def plan_memory(
         last_use[id(value)] = end
     layout = Layout({}, [])
     orders: dict[int, Axes] = {}
+    joins = find_joins(calls, forced)
+    joined: dict[int, Storage] = {}
     dummy = np.empty(_largest(calls, fixed), np.uint8)
 
     for i, call in enumerate(calls):
@@ -101,6 +104,8 @@ def plan_memory(
         )
         landing = any(id(value) in forced for value in call.outputs)
         views = None if landing else _aliases(layout, call, dummy)
+        if call.order in joined and views is None:
+            views = _put_together(layout, call, joined[call.order])
         if views is not None:
             layout.aliased.add(call.order)
         for j, value in enumerate(call.outputs):
@@ -111,7 +116,10 @@ def plan_memory(
                 orders[id(value)] = _order_of(array.strides, array.shape)
             else:
                 spec, order = value.spec, result_orders[j]
-                if views is not None:
+                if views is None and id(value) in joins:
+                    place = _part(joins[id(value)], value, i, joined)
+                    orders[id(value)] = _order_of(place.strides, place.shape)
+                elif views is not None:
                     place = views[j]
                     orders[id(value)] = _order_of(place.strides, place.shape)
                 else:
@@ -174,10 +182,12 @@ def _aliases(layout: Layout, call: Call, dummy: Array) -> list[Place] | None:
     base = dummy.__array_interface__["data"][0]
     seen = np.ndarray(source.shape, source.dtype, dummy, 0, source.strides)
     if call.primitive.name == "reshape":
-        shape = call.outputs[0].shape
-        if not seen.flags.c_contiguous and not _splits_only(source, shape):
+        view = reshaped(seen, call.outputs[0].shape)
+        if view is None:
             return None
-    views = call.primitive.views(seen, **call.attrs)
+        views: Sequence[Array] = (view,)
+    else:
+        views = call.primitive.views(seen, **call.attrs)
     if any(s < 0 for view in views for s in view.strides):
         return None
     return [
@@ -192,16 +202,29 @@ def _aliases(layout: Layout, call: Call, dummy: Array) -> list[Place] | None:
     ]
 
 
-def _splits_only(source: Place, shape: Shape) -> bool:
-    """True if the new shape only cuts axes into several, which strided memory always allows."""
-    target = list(shape)
-    for size in source.shape:
-        product = 1
-        while target and product < size:
-            product *= target.pop(0)
-        if product != size or (size == 1 and target and target[0] == 1 and target.pop(0) != 1):
-            return False
-    return all(n == 1 for n in target)
+def _part(join: Join, value: Value, at: int, joined: dict[int, Storage]) -> Place:
+    """The place of an operand inside the result that it is made for."""
+    size = join.call.outputs[0].spec.num_bytes
+    storage = joined.setdefault(join.call.order, Storage(size, at, at))
+    begin, strides = join.places[id(value)]
+    return Place(storage, value.dtype, value.shape, strides, begin)
+
+
+def _put_together(layout: Layout, call: Call, storage: Storage) -> list[Place] | None:
+    """A concatenation whose operands lie in their places; None if one does not, or a reshape."""
+    if call.primitive.name != "concatenate":
+        return None
+    result, axis = call.outputs[0], call.attrs["axis"]
+    order = tuple(range(len(result.shape)))
+    strides = ordered_strides(result.shape, order, result.dtype.itemsize)
+    start = 0
+    for value in call.inputs:
+        place = layout.places[id(value)]
+        lies = place.storage is storage and place.offset == start and place.strides == strides
+        if not lies:
+            return None
+        start += value.shape[axis] * strides[axis]
+    return [Place(storage, result.dtype, result.shape, strides)]
 
 
 def _span(place: Place) -> int:

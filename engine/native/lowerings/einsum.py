@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.backend import reshaped
 from engine.function import PRIMITIVES
 from engine.native.loops import elementwise
-from engine.native.lowerings import lowering, matmul
-from engine.native.lowerings.elementwise import reshaped
+from engine.native.lowerings import items, lowering, matmul
 from engine.native.lowerings.rows import row_major
 from engine.native.writer import Writer
 
@@ -62,7 +62,7 @@ def lower_einsum(w: Writer, steps: Sequence[NamedStep]) -> int:
         inputs=(x, y),
         outputs=(room,),
     )
-    done = matmul.lower(w, [product])
+    done = items.lower(w, [product]) or matmul.lower(w, [product])
     if done and not fits:
         made = room.reshape([sizes[c] for c in letters])
         elementwise(w, ("copy",), in_order.shape, [in_order], [made], lambda f, value: [value])

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
-from engine.backend import address
+from engine.backend import address, reshaped
 from engine.native import mathfn
 from engine.native.emit import I1, I8, I32, Function, Val, f32
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering
+from engine.native.products import gated
 from engine.native.writer import Writer, clash, element_strides
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _relu(f: Function, attrs: Any, x: Val) -> Val:
 
 @rule("relu_gradient")
 def _relu_gradient(f: Function, attrs: Any, g: Val, y: Val) -> Val:
-    return f.b.fmul(g, _bool(f, f.b.fcmp_ordered(">", y, f32(0.0))))
+    return gated(f, g, y)
 
 
 @rule("leaky_relu")
@@ -220,16 +221,6 @@ def _copy(w: Writer, step: NamedStep) -> int:
         x = np.broadcast_to(x, y.shape)
     elementwise(w, ("copy",), y.shape, [y], [x], lambda f, value: [value])
     return 1
-
-
-def reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    """``x`` in another shape without copying, or None."""
-    try:
-        view = x.view()
-        view.shape = shape
-    except AttributeError:
-        return None
-    return view
 
 
 def _reordered(w: Writer, x: Any, y: Any) -> int:

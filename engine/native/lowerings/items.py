@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.native.emit import Axis, Function, Val, const
+from engine.backend import reshaped
+from engine.native.emit import GRAIN, Axis, Function, Val, const
 from engine.native.loops import in_vectors, nest
 from engine.native.lowerings.elementwise import (
     RULES,
     as_bit,
     as_byte,
     can_lower,
-    reshaped,
     rule_key,
 )
 from engine.native.lowerings.noise import dropped, numbered, numbers
@@ -33,7 +33,6 @@ from engine.native.lowerings.rows import (
 )
 from engine.native.products import product_rows, tile_for, transpose_into
 from engine.native.writer import (
-    GRAIN,
     SMALL,
     Use,
     Writer,
@@ -237,7 +236,7 @@ def _item_by_item(a: Any, b: Any, axes: int) -> bool:
     if a1 <= b0 or b1 <= a0:
         return True
     try:
-        return not np.shares_memory(a, b, max_work=1000)
+        return not np.shares_memory(a, b, max_work=1000)  # type: ignore[arg-type]  # any number
     except np.exceptions.TooHardError:
         return False
 

@@ -44,13 +44,16 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
             return 0
         product(w, a, b, out)
         return 1
-    bias, relu, done = _epilogue(steps, out)
-    product(w, a, b, out, bias=bias, relu=relu)
+    bias, relu, gate, done = _epilogue(steps, out)
+    product(w, a, b, out, bias=bias, relu=relu, gate=gate)
     return done
 
 
-def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
-    """The bias and the ReLU that follow the product in place, and how many steps that makes."""
+def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, Any, int]:
+    """The bias and the ReLU, or the ReLU's gradient, that follow the product in place.
+
+    The last of the results says how many steps that makes.
+    """
     bias, relu, done = None, False, 1
     start = address(y)
 
@@ -64,7 +67,12 @@ def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
         )
 
     if not y.flags.c_contiguous:
-        return None, False, 1
+        return None, False, None, 1
+    if done < len(steps) and steps[done].name == "relu_gradient" and in_place(steps[done]):
+        gate = steps[done].inputs[1]
+        fits = gate.size == y.size and gate.dtype == np.float32 and gate.flags.c_contiguous
+        if fits and not overlap(gate, y):
+            return None, False, gate, 2
     if done < len(steps) and steps[done].name == "add" and in_place(steps[done]):
         other = steps[done].inputs[1]
         along_rows = other.ndim and other.shape[-1] == other.size == y.shape[1]
@@ -73,18 +81,30 @@ def _epilogue(steps: Sequence[NamedStep], y: Any) -> tuple[Any, bool, int]:
             bias, done = other, done + 1
     if done < len(steps) and steps[done].name == "relu" and in_place(steps[done]):
         relu, done = True, done + 1
-    return bias, relu, done
+    return bias, relu, None, done
 
 
 LONGEST = 320
 """Terms of a sum taken at once: what a tile reads of both factors then stays in the caches."""
 
 
-def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = False) -> None:
-    """Write ``out = a @ b (+ bias)``; ``out`` has contiguous rows."""
+def product(
+    w: Writer,
+    a: Any,
+    b: Any,
+    out: Any,
+    bias: Any = None,
+    relu: bool = False,
+    gate: Any = None,
+) -> None:
+    """Write ``out = a @ b (+ bias)``; ``out`` has contiguous rows.
+
+    ``relu`` cuts off what is negative; ``gate``, packed as ``out`` is, multiplies by 0 where it is
+    not positive.
+    """
     rows, inner = a.shape
     columns = b.shape[1]
-    if bias is None and not relu and long_product.suits(a, b):
+    if bias is None and not relu and gate is None and long_product.suits(a, b):
         long_product.long_product(w, a, b, out)
         return
     a_strides = element_strides(a)
@@ -102,7 +122,9 @@ def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = 
     length, pieces = pieces_of(inner, LONGEST)
 
     def write(f: Function, thread: Val, count: Val, *pointers: Val) -> None:
-        pa, pb, pc, *offsets = pointers
+        pa, pb, pc, *more_pointers = pointers
+        offsets = more_pointers if bias is not None else []
+        gates = more_pointers if gate is not None else []
 
         def piece(start: Val | int, size: int, more: bool, last_one: bool) -> None:
             left, right = f.at(pa, (start, a_strides[1])), f.at(pb, (start, b_row))
@@ -125,6 +147,7 @@ def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = 
                     accumulate=more,
                     bias=f.at(offsets[0], (column, 1)) if offsets and not more else None,
                     relu=relu and last_one,
+                    gate=f.at(gates[0], (column, 1)) if gates and last_one else None,
                     panel=panel,
                 )
 
@@ -148,9 +171,10 @@ def product(w: Writer, a: Any, b: Any, out: Any, bias: Any = None, relu: bool = 
         if rest:
             piece(pieces * length, rest, True, True)
 
-    arrays = [a, b, out] + ([] if bias is None else [bias])
+    arrays = [a, b, out, *(v for v in (bias, gate) if v is not None)]
     shape = (a.shape, a_strides, columns, b_row, out_stride)
-    key = ("matmul", *shape, tile, by_columns, small, panel, bias is not None, relu)
+    key: tuple[Any, ...] = ("matmul", *shape, tile, by_columns, small, panel)
+    key += (bias is not None, relu, gate is not None)
     w.kernel(key, arrays, write, [Use(v, v is out, None) for v in arrays])
 
 

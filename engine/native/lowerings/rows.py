@@ -226,8 +226,8 @@ def lower_standardize_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     size = y.shape[-1]
 
     def body(f: Function, row: Val, po: Val, pg: Val, py: Val, pi: Val) -> None:
-        spots = (f.at(p, (row, size)) for p in (po, pg, py))
-        standardize_gradient_row(f, size, w.lanes, *spots, f.at(pi, (row, 1)))
+        target, g_, y_ = (f.at(p, (row, size)) for p in (po, pg, py))
+        standardize_gradient_row(f, size, w.lanes, target, g_, y_, f.at(pi, (row, 1)))
 
     arrays = [dx, g, y, inverse]
     each_row(w, ("standardize-gradient",), y.size // size, size, arrays, 1, body)

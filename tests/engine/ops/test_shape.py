@@ -95,6 +95,7 @@ def test_movement_in_a_plan_equals_torch(rng, agree_with_torch, name, attrs, ref
         (lambda x: ops.transpose(x, (0, 1)), "each of its"),
         (lambda x: ops.concatenate(x, ops.reshape(x, (2, 4, 3)), axis=1), "other axes to agree"),
         (lambda x: ops.split(x, 2, axis=1), "equal parts"),
+        (lambda x: ops.split(x, (4, -1), axis=1), "add up to 3"),
         (lambda x: ops.squeeze(x, 1), "expected 1"),
         (lambda x: ops.pad(x, ((0, 0), (-1, 0), (0, 0))), "none negative"),
         (lambda x: x[5], "index 5"),
@@ -138,3 +139,28 @@ def test_padding_with_own_elements_equals_torch(rng, agree_with_torch, mode, the
 def test_padding_that_cannot_be_is_refused(padding, mode, words):
     with pytest.raises(EngineError, match=words):
         ops.pad(engine.zeros(2, 3), padding, mode=mode)
+
+
+@pytest.mark.parametrize("read", [(0, 1, 2), (1,), (0, 2)], ids=str)
+def test_parts_that_nobody_reads_have_no_gradient(read):
+    """One of the three is empty; where all are read, their gradients are joined."""
+
+    def f(x):
+        parts = ops.split(ops.tanh(x), (2, 0, 3), axis=1)
+        total = ops.sum(parts[read[0]] * parts[read[0]])
+        for i in read[1:]:
+            total = total + ops.sum(ops.exp(parts[i]))
+        return total
+
+    rng = np.random.default_rng(0)
+    check_gradients(f, rng.normal(size=(3, 5)))
+
+
+def test_a_split_can_be_differentiated_twice():
+    x = engine.tensor(np.random.default_rng(0).normal(size=(2, 4)), requires_grad=True)
+    a, b = ops.split(x, 2, axis=1)
+    (slope,) = engine.grad(ops.sum(a * a * b), [x], create_graph=True)
+    (curve,) = engine.grad(ops.sum(slope), [x])
+    v = x.numpy()
+    expected = np.concatenate([2 * v[:, 2:] + 2 * v[:, :2], 2 * v[:, :2]], 1)
+    np.testing.assert_allclose(curve.numpy(), expected)
