@@ -242,3 +242,24 @@ def test_a_batch_of_nothing_has_shapes_and_gradients_of_zero(case):
     for gradient, leaf in zip(engine.grad(ops.sum(results[0]), leaves), leaves, strict=True):
         assert gradient.shape == leaf.shape
         assert not gradient.data.any()
+
+
+@pytest.mark.parametrize("case", DESCRIBED, ids=str)
+def test_what_may_be_joined_in_place_writes_into_memory_with_gaps(case):
+    """Elementwise primitives and products: a plan gives them a part of a larger result."""
+    plan, feed = _plan(case, _arrays(case), loss=True)
+    for what in ("forward", "gradients") if case.differentiable else ("forward",):
+        for step in plan.trace(feed, what):
+            if not (step.primitive.elementwise or step.name == "matmul"):
+                continue
+            packed = [np.array(a) for a in step.outputs]
+            inputs = [np.array(a) for a in step.inputs]
+            wide = [np.full((*a.shape, 3), np.array(7).astype(a.dtype)) for a in packed]
+            room = [np.empty_like(a) for a in step.scratch]
+            fresh = [np.empty_like(a) for a in packed]
+            with np.errstate(all="ignore"):
+                step.primitive.prepare(inputs, fresh, room, **step.attrs)()
+                step.primitive.prepare(inputs, [a[..., 1] for a in wide], room, **step.attrs)()
+            for a, b in zip(wide, fresh, strict=True):
+                np.testing.assert_allclose(a[..., 1], b, rtol=1e-6, err_msg=step.name)
+                assert (a[..., ::2] == np.array(7).astype(a.dtype)).all()
