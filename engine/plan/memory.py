@@ -91,6 +91,7 @@ def plan_memory(
     layout = Layout({}, [])
     orders: dict[int, Axes] = {}
     joins = find_joins(calls, forced)
+    turns = {call.order for join in joins.values() for chain in join.chains for call in chain}
     joined: dict[int, Storage] = {}
     dummy = np.empty(_largest(calls, fixed), np.uint8)
 
@@ -103,7 +104,7 @@ def plan_memory(
             [orders[id(v)] for v in call.inputs], specs, **call.attrs
         )
         landing = any(id(value) in forced for value in call.outputs)
-        views = None if landing else _aliases(layout, call, dummy)
+        views = None if landing else _aliases(layout, call, dummy, call.order in turns)
         if call.order in joined and views is None:
             views = _put_together(layout, call, joined[call.order])
         if views is not None:
@@ -172,8 +173,12 @@ def _largest(calls: Sequence[Call], fixed: Mapping[int, Array]) -> int:
     return max([*sizes, *(a.nbytes for a in fixed.values()), 1])
 
 
-def _aliases(layout: Layout, call: Call, dummy: Array) -> list[Place] | None:
-    """The outputs as views of the input, or None where its strides do not allow that."""
+def _aliases(layout: Layout, call: Call, dummy: Array, turns: bool) -> list[Place] | None:
+    """The outputs as views of the input, or None where its strides do not allow that.
+
+    Axes with gaps between their elements are put together only where a join ``turns`` them: kernels
+    want what they read in packed lines.
+    """
     if not isinstance(call.primitive, ViewPrimitive) or any(v.size == 0 for v in call.outputs):
         return None
     source = layout.places[id(call.inputs[0])]
@@ -182,7 +187,10 @@ def _aliases(layout: Layout, call: Call, dummy: Array) -> list[Place] | None:
     base = dummy.__array_interface__["data"][0]
     seen = np.ndarray(source.shape, source.dtype, dummy, 0, source.strides)
     if call.primitive.name == "reshape":
-        view = reshaped(seen, call.outputs[0].shape)
+        shape = call.outputs[0].shape
+        if not (seen.flags.c_contiguous or turns or _splits_only(source, shape)):
+            return None
+        view = reshaped(seen, shape)
         if view is None:
             return None
         views: Sequence[Array] = (view,)
@@ -200,6 +208,18 @@ def _aliases(layout: Layout, call: Call, dummy: Array) -> list[Place] | None:
         )
         for view in views
     ]
+
+
+def _splits_only(source: Place, shape: Shape) -> bool:
+    """True if the new shape only cuts axes into several, which strided memory always allows."""
+    target = list(shape)
+    for size in source.shape:
+        product = 1
+        while target and product < size:
+            product *= target.pop(0)
+        if product != size or (size == 1 and target and target[0] == 1 and target.pop(0) != 1):
+            return False
+    return all(n == 1 for n in target)
 
 
 def _part(join: Join, value: Value, at: int, joined: dict[int, Storage]) -> Place:
