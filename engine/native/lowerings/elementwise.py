@@ -146,9 +146,9 @@ def dropout_bits(f: Function, place: Val, key: tuple[Val, Val]) -> Val:
 
 MIXED: dict[str, tuple[str, ...]] = {}
 """Element types of rules that do not work on float32 alone, as ``"inputs-output"`` initials:
-``f`` float32, ``b`` bool, ``i`` int32, ``l`` int64. A rule sees a bool as one bit."""
+``f`` float32, ``b`` bool, ``u`` uint8, ``i`` int32, ``l`` int64. A rule sees a bool as one bit."""
 
-_INITIALS = {"float32": "f", "bool": "b", "int32": "i", "int64": "l"}
+_INITIALS = {"float32": "f", "bool": "b", "uint8": "u", "int32": "i", "int64": "l"}
 
 
 def can_lower(step: NamedStep) -> bool:
@@ -180,7 +180,8 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
     key = tuple(rule_key(s) for s in group)
 
     def body(f: Function, *loaded: Val) -> list[Val]:
-        given = [as_bit(f, v) for v in loaded]
+        pairs = zip(loaded, inputs, strict=True)
+        given = [as_bit(f, v) if array.dtype == np.bool_ else v for v, array in pairs]
         values: list[Val] = []
         for step, sources in zip(group, program, strict=True):
             operands = [given[i] if kind == "in" else values[i] for kind, i in sources]
@@ -193,9 +194,7 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
 
 
 def as_bit(f: Function, value: Val) -> Val:
-    """A bool as it lies in memory, one byte, as the bit that rules work on; others as they are."""
-    if element_type(value) != I8:
-        return value
+    """A bool as it lies in memory, one byte, as the bit that rules work on."""
     return f.b.icmp_unsigned("!=", value, ir.Constant(I8, 0))
 
 

@@ -19,7 +19,7 @@ from engine.native.lowerings import lowering
 from engine.native.lowerings.gather import index_at, known
 from engine.native.lowerings.lines import greater, joined
 from engine.native.products import load_columns, store_columns, tail_mask
-from engine.native.writer import Writer, touching, whole
+from engine.native.writer import Use, Writer, touching, whole
 from engine.ops.loss import checked_labels
 
 if TYPE_CHECKING:
@@ -264,7 +264,8 @@ def _mean(w: Writer, parts: Any, out: Any) -> None:
             counted = b.select(b.fcmp_ordered(">", counted, one), counted, one)
             b.store(b.fptrunc(b.fdiv(total, counted), F32), po)
 
-    w.kernel(("mean-of-parts",), [out, parts], write, touching([out], [parts]))
+    uses = [Use(out, True, "one thread"), Use(parts, False, None)]
+    w.kernel(("mean-of-parts",), [out, parts], write, uses)
 
 
 def _check(ids: Any, classes: int, ignore: int) -> None:

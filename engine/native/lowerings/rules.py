@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-
 from engine.native import mathfn
-from engine.native.emit import F32, I64, Function, Val, f32
+from engine.native.emit import F32, I1, I8, I64, Function, Val, f32
 from engine.native.lowerings import lowering
 from engine.native.lowerings.elementwise import MIXED, RULES, element_type, lower, rule
 
@@ -25,7 +23,7 @@ for _name in ("less", "less_equal"):
 for _name in ("equal", "not_equal"):
     MIXED[_name] = ("ff-b", "ll-b")
 MIXED["where"] = ("bff-f", "bbb-b", "bll-l")
-MIXED["cast"] = ("b-f", "i-f", "l-f", "f-b")
+MIXED["cast"] = ("b-f", "u-f", "i-f", "l-f", "f-b")
 
 
 @rule("less")
@@ -62,7 +60,7 @@ def _cast(f: Function, attrs: Any, x: Val) -> Val:
     kind = element_type(x)
     if kind == F32:
         return f.b.fcmp_unordered("!=", x, f32(0.0))
-    return f.b.uitofp(x, F32) if kind == ir.IntType(1) else f.b.sitofp(x, F32)
+    return f.b.uitofp(x, F32) if kind in (I1, I8) else f.b.sitofp(x, F32)
 
 
 @rule("equal_share")

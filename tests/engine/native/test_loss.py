@@ -159,3 +159,23 @@ def test_a_label_out_of_range_is_refused(shape, wrong):
     with pytest.raises(EngineError, match=f"label {wrong}"):
         plan.train_step({"x": np.ones(shape, np.float32), "t": labels})
     assert (plan.state_dict()["factor"] == 1.0).all()
+
+
+def test_what_one_thread_makes_of_a_loss_waits_for_no_other(batch_for):
+    """Weights and sums of losses are single numbers: the thread that has the mean goes on."""
+
+    b = PlanBuilder()
+    x, t = b.input("x", ("N", 50)), b.input("t", ("N",), "int64")
+    scores = b.call("matmul", x, b.parameter("w", (50, 7), init="glorot_uniform"))
+    b.loss("first", b.call("cross_entropy", scores, t), weight=0.5)
+    plan = b.build(num_threads=2)
+    plan.prepare(64, ("evaluate",))
+    (compiled,) = plan._programs.values()
+    (run,) = compiled.program._run
+    names = ["" if call is None else call[1] for call in run._calls]
+    mean = next(i for i, name in enumerate(names) if name == "mean-of-parts")
+    assert names[mean - 1] == ""
+    assert names[mean + 1] == "elementwise"
+    other = b.build(num_threads=2)
+    batch = batch_for(plan, 64)
+    assert plan.evaluate(batch) == pytest.approx(other.evaluate(batch), rel=1e-6)

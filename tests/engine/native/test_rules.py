@@ -84,9 +84,9 @@ def test_masks_that_are_computed_and_joined(verify):
     verify(make, (6, 35), {"seen": seen})
 
 
-@pytest.mark.parametrize("dtype", ["int32", "int64", "bool"])
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "bool"])
 def test_casts_to_float(verify, dtype):
-    whole = np.random.default_rng(0).integers(-9, 9, (6, 35)).astype(dtype)
+    whole = np.random.default_rng(0).integers(-9, 9, (6, 35)).astype(dtype)  # 247 for -9 if uint8
     verify(
         lambda b, x, n: b.call("multiply", x, b.call("cast", n, "float32")), (6, 35), {"n": whole}
     )
