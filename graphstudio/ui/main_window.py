@@ -268,6 +268,7 @@ class MainWindow(QMainWindow):
         project.clean_changed.connect(self._show_title)
         project.path_changed.connect(self._show_title)
         self.canvas.zoom_changed.connect(self.status.show_zoom)
+        self.status.show_zoom(self.canvas.zoom)
         self.canvas.node_activated.connect(lambda _node: self.edit_first_parameter())
         self._show_result()
         self._build_run_controls(project)

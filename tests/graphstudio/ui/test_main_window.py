@@ -517,6 +517,15 @@ def test_status_tells_the_size_of_the_model(digits):
     assert digits.status.zoom.text() == "100%"
 
 
+def test_the_status_tells_the_zoom_of_the_project_that_is_open(window, qtbot):
+    for name in ("digits_cnn", "digits_mlp"):
+        assert window.files.new_from_example(name)
+        qtbot.wait(30)
+        assert window.canvas.zoom < 0.9
+        assert window.status.zoom.text() == f"{window.canvas.zoom:.0%}"
+        window.canvas.zoom_reset()
+
+
 def test_menus_name_every_command_once(digits):
     fill = list(digits.menuBar().actions())
     assert [m.text().replace("&", "") for m in fill] == ["File", "Edit", "View", "Run", "Help"]
