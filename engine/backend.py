@@ -6,7 +6,7 @@ This is the only module that imports cupy, and it does so on the first use of th
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -180,6 +180,29 @@ def fetch(source: Any, target: Array) -> None:
 def wait() -> None:
     """Wait for the GPU to have done what it was told."""
     cupy().cuda.get_current_stream().synchronize()
+
+
+def kernels_of(text: str) -> Callable[[str], Callable[..., None]]:
+    """Have the driver compile a module in PTX; gives its kernels by name.
+
+    A kernel is called with the numbers of blocks and of threads in each, a tuple for up to three
+    axes, and its arguments. It starts when the GPU has done what it was told before.
+
+    Raises
+    ------
+    EngineError
+        If the driver does not take it.
+    """
+    module = cupy().cuda.Module()
+    try:
+        module.load(text.encode("ascii"))
+    except Exception as error:  # the driver's errors are a class of CuPy's
+        raise EngineError(
+            f"The GPU's driver refuses generated kernels: {error}. Update the driver, or set "
+            "ENGINE_NATIVE=off to run on CuPy's own kernels."
+        ) from error
+    found: Callable[[str], Callable[..., None]] = module.get_function
+    return found
 
 
 def einsum(*operands: Any, out: Array, optimize: Any = False) -> None:

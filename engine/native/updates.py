@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -29,6 +29,22 @@ Rule = Callable[[Function, Val, Val, "list[Val]", "list[Val]"], "list[Val]"]
 """``rule(f, weight, gradient, kept, numbers)``: the new weight, and what is kept of it."""
 
 
+class Form(NamedTuple):
+    """An optimiser's rule, and the numbers that it takes."""
+
+    rule: Rule
+    key: tuple[Any, ...]
+    """What the rule depends on."""
+    constants: tuple[float, ...]
+    """What follows ``optimizer.numbers(step)`` among the numbers."""
+
+
+def form_of(optimizer: Optimizer) -> Form | None:
+    """The native form of an optimiser; None if it has none."""
+    kind: Any = type(optimizer)
+    return FORMS[kind](optimizer) if kind in FORMS else None
+
+
 def lower_update(
     w: Writer,
     optimizer: Optimizer,
@@ -50,18 +66,18 @@ def lower_update(
     norm : float64 (1,), optional
         Where that norm, as it was before, is written if it is limited.
     """
-    kind: Any = type(optimizer)
-    if kind not in FORMS:
+    form = form_of(optimizer)
+    if form is None:
         return False
-    rule, key, count, numbers = FORMS[kind](optimizer)
+    rule, key, constants = form
     kept = [state[name] for name in optimizer.state_names]
     max_norm, max_value = limits
-    scalars = w.kept(count)
+    scalars = w.kept(len(optimizer.numbers(1)) + len(constants))
     scale = [] if max_norm is None else [_norm_scale(w, gradients, max_norm, norm)]
 
     def before() -> None:
         optimizer.num_steps += 1
-        scalars[:] = numbers()
+        scalars[:] = (*optimizer.numbers(optimizer.num_steps), *constants)
 
     def body(f: Function, p: Val, g: Val, *rest: Val) -> list[Val]:
         more = list(rest)
@@ -128,32 +144,23 @@ def _norm_scale(w: Writer, gradients: Any, max_norm: float, norm: Any) -> Any:
     return scale
 
 
-Form = tuple[Rule, tuple[Any, ...], int, Callable[[], Sequence[float]]]
-"""The rule, what it depends on, how many numbers it reads, and those of the present step."""
-
-
 def _adam(optimizer: Adam) -> Form:
     coupled = bool(optimizer.weight_decay) and not optimizer.decoupled
     decoupled = bool(optimizer.weight_decay) and optimizer.decoupled
 
-    def numbers() -> Sequence[float]:
-        rate, root = optimizer.corrections()
-        decay = optimizer.weight_decay
-        return (
-            rate,
-            root,
-            1.0 - optimizer.beta1,
-            optimizer.beta2,
-            1.0 - optimizer.beta2,
-            optimizer.epsilon,
-            1.0 - optimizer.learning_rate * decay if decoupled else decay,
-        )
+    constants = (
+        1.0 - optimizer.beta1,
+        optimizer.beta2,
+        1.0 - optimizer.beta2,
+        optimizer.epsilon,
+        optimizer.weight_decay,
+    )
 
     def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b, (m, v) = f.b, kept
-        rate, root, less1, beta2, less2, epsilon, decay = numbers
+        rate, root, shrink, less1, beta2, less2, epsilon, decay = numbers
         if decoupled:
-            p = b.fmul(p, decay)
+            p = b.fmul(p, shrink)
         if coupled:
             g = b.fadd(b.fmul(p, decay), g)
         m = b.fadd(m, b.fmul(b.fsub(g, m), less1))
@@ -161,15 +168,12 @@ def _adam(optimizer: Adam) -> Form:
         size = b.fadd(b.fdiv(f.intrinsic("sqrt", v), root), epsilon)
         return [b.fsub(p, b.fmul(b.fdiv(m, size), rate)), m, v]
 
-    return rule, ("adam", coupled, decoupled), 7, numbers
+    return Form(rule, ("adam", coupled, decoupled), constants)
 
 
 def _sgd(optimizer: SGD) -> Form:
     decay, nesterov = bool(optimizer.weight_decay), optimizer.nesterov
     moving = bool(optimizer.state_names)
-
-    def numbers() -> Sequence[float]:
-        return optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay
 
     def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b = f.b
@@ -182,22 +186,21 @@ def _sgd(optimizer: SGD) -> Form:
         step = b.fadd(b.fmul(v, momentum), g) if nesterov else v
         return [b.fsub(p, b.fmul(step, rate)), v]
 
-    return rule, ("sgd", decay, nesterov, moving), 3, numbers
+    constants = optimizer.momentum, optimizer.weight_decay
+    return Form(rule, ("sgd", decay, nesterov, moving), constants)
 
 
 def _rmsprop(optimizer: RMSprop) -> Form:
     decay, centered = bool(optimizer.weight_decay), optimizer.centered
     moving = bool(optimizer.momentum)
 
-    def numbers() -> Sequence[float]:
-        return (
-            optimizer.learning_rate,
-            optimizer.rho,
-            1.0 - optimizer.rho,
-            optimizer.epsilon,
-            optimizer.momentum,
-            optimizer.weight_decay,
-        )
+    constants = (
+        optimizer.rho,
+        1.0 - optimizer.rho,
+        optimizer.epsilon,
+        optimizer.momentum,
+        optimizer.weight_decay,
+    )
 
     def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b, more = f.b, list(kept)
@@ -217,14 +220,11 @@ def _rmsprop(optimizer: RMSprop) -> Form:
             made.append(step)
         return [b.fsub(p, b.fmul(step, rate)), *made]
 
-    return rule, ("rmsprop", decay, centered, moving), 6, numbers
+    return Form(rule, ("rmsprop", decay, centered, moving), constants)
 
 
 def _adagrad(optimizer: Adagrad) -> Form:
     decay = bool(optimizer.weight_decay)
-
-    def numbers() -> Sequence[float]:
-        return optimizer.learning_rate, optimizer.epsilon, optimizer.weight_decay
 
     def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b = f.b
@@ -235,15 +235,14 @@ def _adagrad(optimizer: Adagrad) -> Form:
         size = b.fadd(f.intrinsic("sqrt", total), epsilon)
         return [b.fsub(p, b.fmul(b.fdiv(g, size), rate)), total]
 
-    return rule, ("adagrad", decay), 3, numbers
+    return Form(rule, ("adagrad", decay), (optimizer.epsilon, optimizer.weight_decay))
 
 
 def _adadelta(optimizer: Adadelta) -> Form:
     decay = bool(optimizer.weight_decay)
 
-    def numbers() -> Sequence[float]:
-        rho = optimizer.rho
-        return optimizer.learning_rate, rho, 1.0 - rho, optimizer.epsilon, optimizer.weight_decay
+    rho = optimizer.rho
+    constants = rho, 1.0 - rho, optimizer.epsilon, optimizer.weight_decay
 
     def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b, (square, delta) = f.b, kept
@@ -256,20 +255,18 @@ def _adadelta(optimizer: Adadelta) -> Form:
         delta = b.fadd(b.fmul(delta, rho), b.fmul(b.fmul(step, step), less))
         return [b.fsub(p, b.fmul(step, rate)), square, delta]
 
-    return rule, ("adadelta", decay), 5, numbers
+    return Form(rule, ("adadelta", decay), constants)
 
 
 def _adamax(optimizer: Adamax) -> Form:
     decay = bool(optimizer.weight_decay)
 
-    def numbers() -> Sequence[float]:
-        return (
-            *optimizer.numbers(optimizer.num_steps),
-            1.0 - optimizer.beta1,
-            optimizer.beta2,
-            optimizer.epsilon,
-            optimizer.weight_decay,
-        )
+    constants = (
+        1.0 - optimizer.beta1,
+        optimizer.beta2,
+        optimizer.epsilon,
+        optimizer.weight_decay,
+    )
 
     def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b, (mean, greatest) = f.b, kept
@@ -283,21 +280,19 @@ def _adamax(optimizer: Adamax) -> Form:
         greatest = b.select(b.fcmp_unordered("uno", before, now), b.fadd(before, now), greatest)
         return [b.fsub(p, b.fmul(b.fdiv(mean, greatest), rate)), mean, greatest]
 
-    return rule, ("adamax", decay), 5, numbers
+    return Form(rule, ("adamax", decay), constants)
 
 
 def _nadam(optimizer: Nadam) -> Form:
     decay = bool(optimizer.weight_decay)
 
-    def numbers() -> Sequence[float]:
-        return (
-            *optimizer.numbers(optimizer.num_steps),
-            1.0 - optimizer.beta1,
-            optimizer.beta2,
-            1.0 - optimizer.beta2,
-            optimizer.epsilon,
-            optimizer.weight_decay,
-        )
+    constants = (
+        1.0 - optimizer.beta1,
+        optimizer.beta2,
+        1.0 - optimizer.beta2,
+        optimizer.epsilon,
+        optimizer.weight_decay,
+    )
 
     def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b, (m, v) = f.b, kept
@@ -310,15 +305,11 @@ def _nadam(optimizer: Nadam) -> Form:
         size = b.fadd(b.fdiv(f.intrinsic("sqrt", v), root), epsilon)
         return [b.fsub(p, b.fdiv(step, size)), m, v]
 
-    return rule, ("nadam", decay), 8, numbers
+    return Form(rule, ("nadam", decay), constants)
 
 
 def _lion(optimizer: Lion) -> Form:
     decay = bool(optimizer.weight_decay)
-
-    def numbers() -> Sequence[float]:
-        rate, shrink = optimizer.numbers(optimizer.num_steps)
-        return rate, shrink, 1.0 - optimizer.beta1, 1.0 - optimizer.beta2
 
     def rule(f: Function, p: Val, g: Val, kept: list[Val], numbers: list[Val]) -> list[Val]:
         b, mean = f.b, kept[0]
@@ -331,7 +322,7 @@ def _lion(optimizer: Lion) -> Form:
         sign = b.select(b.fcmp_ordered(">", way, f32(0.0)), f32(1.0), down)
         return [b.fsub(p, b.fmul(sign, rate)), b.fadd(mean, b.fmul(change, less2))]
 
-    return rule, ("lion", decay), 4, numbers
+    return Form(rule, ("lion", decay), (1.0 - optimizer.beta1, 1.0 - optimizer.beta2))
 
 
 FORMS: dict[type, Callable[[Any], Form]] = {

@@ -93,9 +93,12 @@ class Scratch:
                 break
             self._number, self._used = self._number + 1, 0
         else:
-            self._chunks.append(aligned(max(rounded, self.CHUNK)))
+            self._chunks.append(self._chunk(max(rounded, self.CHUNK)))
         start, self._used = self._used, self._used + rounded
         return self._chunks[self._number][start : start + size]
+
+    def _chunk(self, size: int) -> ArrayType:
+        return aligned(size)
 
 
 def aligned(size: int) -> ArrayType:
@@ -140,7 +143,7 @@ class Writer:
         name everything that ``write`` depends on, except the addresses.
         """
         types = tuple(_type_name(a.dtype) for a in arrays)
-        shared = _shared(arrays, uses)
+        shared = sharing(arrays, uses)
         parts = (key, types, shared)
         kernel = self._kernels.get(parts)
         if kernel is None:
@@ -185,7 +188,7 @@ def touching(written: Sequence[ArrayType], read: Sequence[ArrayType]) -> list[Us
     return [*(Use(a, True, None) for a in written), *(Use(a, False, None) for a in read)]
 
 
-def _shared(arrays: Sequence[ArrayType], uses: Sequence[Use]) -> tuple[int, ...]:
+def sharing(arrays: Sequence[ArrayType], uses: Sequence[Use]) -> tuple[int, ...]:
     """Numbers of the arrays that may share memory with others: a result in its operand's place."""
     known = {id(use.array): use.bytes for use in uses}
     places = sorted(

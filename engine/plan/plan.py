@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.backend import Array, address, aligned, assign, carved, to_numpy
+from engine.cuda import enabled as cuda_enabled
 from engine.errors import PlanError, ShapeError
 from engine.init import draw
 from engine.native import enabled as native_enabled
@@ -29,6 +30,7 @@ from engine.random import RandomState
 from engine.value import Value
 
 if TYPE_CHECKING:
+    from engine.cuda.writer import DeviceWriter
     from engine.native.runtime import Team
     from engine.native.writer import Scratch, Writer
 
@@ -282,7 +284,8 @@ class Plan:
         The code is made once for a model and a processor and then kept on disk. Results agree
         with those of the NumPy kernels to float32 rounding, so prepare before the first step if
         a run is to be repeated exactly. What is not prepared runs on NumPy kernels, and so does
-        everything without llvmlite or with ``ENGINE_NATIVE=off``, or on the GPU.
+        everything without llvmlite or with ``ENGINE_NATIVE=off``. On the GPU it is kernels for
+        CUDA that are generated, and CuPy's that they replace.
 
         Parameters
         ----------
@@ -291,7 +294,7 @@ class Plan:
         progress : callable, optional
             ``progress(done, total)`` while kernels are compiled.
         """
-        if self.device != "cpu" or not native_enabled():
+        if not (cuda_enabled() if self.device == "gpu" else native_enabled()):
             return False
         for name in what:
             key = (name, name in ("train", "gradients"), batch_size)
@@ -309,6 +312,9 @@ class Plan:
     def _make_native(
         self, what: str, compiled: _Compiled, progress: Callable[[int, int], None] | None = None
     ) -> None:
+        if self.device == "gpu":
+            self._make_launches(compiled)
+            return
         from engine.native.policy import usable_cores, worthwhile_threads
         from engine.native.program import lower_alone
         from engine.native.runtime import Team
@@ -337,6 +343,27 @@ class Plan:
 
         with _uncollected():
             compiled.program.make_native(self._teams[count], progress, finish, self._pool)
+
+    def _make_launches(self, compiled: _Compiled) -> None:
+        """Generated kernels for a GPU, that of the optimiser's step among them."""
+        from engine.cuda.updates import lower_update
+        from engine.cuda.writer import DeviceScratch
+
+        self._pool = self._pool or DeviceScratch()
+        optimizer, exchange = self._optimizer, compiled.exchange
+        assert exchange is not None
+        finish = None
+        if compiled.update is not None:
+
+            def finish(w: DeviceWriter) -> bool:
+                assert optimizer is not None
+                state, numbers = self._optimizer_state, _numbers(compiled.feed)
+                return lower_update(w, optimizer, self._weights, self._gradients, state, numbers)
+
+        with _uncollected():
+            update = compiled.program.make_launches(finish, self._pool)
+        if update is not None:
+            compiled.update = self._limited(update, exchange)
 
     # Running -----------------------------------------------------------------------------
 
@@ -581,15 +608,18 @@ class Plan:
     def _bound_update(self, feed: Block, exchange: Exchange | None) -> Callable[[], None]:
         """The optimiser's step by the numbers in ``feed``, on a GPU with the limits before it."""
         assert self._optimizer is not None
-        numbers = feed.arrays[NUMBERS]
         update = self._optimizer.prepare(
             self._weights,
             self._gradients,
             self._optimizer_state,
             self._scratch,
-            [numbers[i, ...] for i in range(len(numbers))],
+            _numbers(feed),
         )
-        if exchange is None or self._limits == (None, None):
+        return update if exchange is None else self._limited(update, exchange)
+
+    def _limited(self, update: Callable[[], None], exchange: Exchange) -> Callable[[], None]:
+        """The optimiser's step on a GPU, after the gradients were brought within the limits."""
+        if self._limits == (None, None):
             return update
         norm = exchange.results.arrays[NORM]
         limit = clip_on_device(self._gradients, self._scratch[0], norm, *self._limits)
@@ -644,6 +674,12 @@ def _check_names(what: str, given: Mapping[str, Any], own: Mapping[str, Array]) 
                 f"'{name}' found {found.dtype}{found.shape}; expected numbers of shape "
                 f"{array.shape}."
             )
+
+
+def _numbers(feed: Block) -> list[Array]:
+    """The numbers of the optimiser's step where it reads them, without axes."""
+    whole = feed.arrays[NUMBERS]
+    return [whole[i, ...] for i in range(len(whole))]
 
 
 def _sizes(leaf: Leaf) -> tuple[int, ...]:

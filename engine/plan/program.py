@@ -15,6 +15,7 @@ from engine.plan.memory import ALIGNMENT, Place, plan_memory
 from engine.value import Value
 
 if TYPE_CHECKING:
+    from engine.cuda.writer import DeviceWriter
     from engine.native.runtime import Team
     from engine.native.writer import Scratch, Writer
     from engine.plan.transfer import Exchange
@@ -153,6 +154,20 @@ class Program:
         from engine.native.program import lower  # needs llvmlite
 
         self._run, self.updates = lower(self.steps, team, progress, finish, pool)
+
+    def make_launches(
+        self,
+        finish: Callable[[DeviceWriter], bool] | None = None,
+        pool: Scratch | None = None,
+    ) -> Callable[[], None] | None:
+        """Put generated kernels in the place of CuPy's, wherever there are any.
+
+        ``finish`` writes one more launch, which is not part of a run: it is what comes back.
+        """
+        from engine.cuda.program import lower  # needs llvmlite
+
+        self._run, last = lower(self.steps, finish, pool)
+        return last
 
     def run(self) -> None:
         """Compute everything once."""

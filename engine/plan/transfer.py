@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +75,18 @@ class Block:
         return carved(self._host, array.shape, array.dtype, offset, array.strides)
 
 
+@dataclass(frozen=True)
+class Guarded:
+    """A kernel, and what is done before it to check its indices."""
+
+    measure: Step
+    run: Step
+
+    def __call__(self) -> None:
+        self.measure()
+        self.run()
+
+
 class Exchange:
     """What a step on a GPU takes from the host and gives back: ``feed`` in, ``results`` out.
 
@@ -118,11 +131,7 @@ class Exchange:
         self._after.append(check)
         ends = self.results.arrays[_ends(call)]
 
-        def step() -> None:
-            measure(ids, ends, call.attrs)
-            run()
-
-        return step
+        return Guarded(lambda: measure(ids, ends, call.attrs), run)
 
     def open(self) -> None:
         """Wait until the host may write to ``feed``: a step that was left may still be copying."""

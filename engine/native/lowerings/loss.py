@@ -30,15 +30,15 @@ FEW = 8
 """Classes up to which as many rows as a register has lanes are taken side by side."""
 
 
-def _as_rows(array: Any) -> Any:
+def as_rows(array: Any) -> Any:
     """(N, C, ...) as (places, C), where it lies so in memory; else None."""
     last = np.moveaxis(array, 1, -1)
     return last.reshape(-1, array.shape[1]) if last.flags.c_contiguous else None
 
 
-def _in_rows(w: Writer, array: Any) -> Any:
+def in_rows(w: Writer, array: Any) -> Any:
     """(N, C, ...) as (places, C), copied if it must be."""
-    rows = _as_rows(array)
+    rows = as_rows(array)
     return _copied(w, np.moveaxis(array, 1, -1), array.shape[1]) if rows is None else rows
 
 
@@ -48,7 +48,7 @@ def _copied(w: Writer, array: Any, columns: int) -> Any:
     return room.reshape(-1, columns)
 
 
-def _flat_ids(w: Writer, ids: Any) -> Any:
+def flat_ids(w: Writer, ids: Any) -> Any:
     """Labels in the order of the rows."""
     return (ids if ids.flags.c_contiguous else _copied(w, ids, 1)).reshape(-1)
 
@@ -147,8 +147,8 @@ def lower_cross_entropy(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     classes = logits.shape[1]
     w.before.append(lambda: _check(ids, classes, ignore))
-    rows, labels = _in_rows(w, logits), _flat_ids(w, ids)
-    direct = _as_rows(p)
+    rows, labels = in_rows(w, logits), flat_ids(w, ids)
+    direct = as_rows(p)
     out = w.scratch(p.size).reshape(-1, classes) if direct is None else direct
     n, lanes = len(rows), w.lanes
     # A sum and a count for each thread.
@@ -238,12 +238,12 @@ def lower_cross_entropy(w: Writer, steps: Sequence[NamedStep]) -> int:
     key = ("cross-entropy", n, classes, smoothing, ignore)
     w.kernel(key, [out, parts, rows, labels], write, touching([out, parts], [rows, labels]))
     if direct is None:
-        _copy_back(w, out, p)
+        copy_back(w, out, p)
     _mean(w, parts, loss)
     return 1
 
 
-def _copy_back(w: Writer, rows: Any, out: Any) -> None:
+def copy_back(w: Writer, rows: Any, out: Any) -> None:
     """Rows (places, C) into an array (N, C, ...) of any memory order."""
     seen = np.moveaxis(rows.reshape(np.moveaxis(out, 1, -1).shape), -1, 1)
     elementwise(w, ("copy",), out.shape, [out], [seen], lambda f, value: [value])
@@ -281,7 +281,7 @@ def lower_cross_entropy_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     if p.dtype != np.float32 or not p.size or not known(w, ids):
         return 0
     classes, lanes = p.shape[1], w.lanes
-    rows, labels, direct = _in_rows(w, p), _flat_ids(w, ids), _as_rows(made)
+    rows, labels, direct = in_rows(w, p), flat_ids(w, ids), as_rows(made)
     out = w.scratch(p.size).reshape(-1, classes) if direct is None else direct
     in_place = rows.__array_interface__["data"] == out.__array_interface__["data"]
     n = len(rows)
@@ -342,7 +342,7 @@ def lower_cross_entropy_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     key = ("cross-entropy-gradient", n, classes, smoothing, ignore, in_place)
     w.kernel(key, [out, *read], write, touching([out], read))
     if direct is None:
-        _copy_back(w, out, made)
+        copy_back(w, out, made)
     return 1
 
 
@@ -356,7 +356,7 @@ def lower_accuracy(w: Writer, steps: Sequence[NamedStep]) -> int:
     (logits, ids), out = step.inputs, step.outputs[0]
     if logits.dtype != np.float32 or not logits.size or ids.dtype.name not in ("int64", "int32"):
         return 0
-    rows, labels = _in_rows(w, logits), _flat_ids(w, ids)
+    rows, labels = in_rows(w, logits), flat_ids(w, ids)
     (n, classes), lanes = rows.shape, w.lanes
     parts = w.scratch(4 * w.max_threads).view(np.float64)
 

@@ -125,7 +125,7 @@ def ledger():
 
     def kernel(self, key, arrays, write, touched):
         types = tuple(writer._type_name(a.dtype) for a in arrays)
-        shared = writer._shared(arrays, touched)
+        shared = writer.sharing(arrays, touched)
         seen = (key, types, shared, self.max_threads, *((a.shape, a.strides) for a in arrays))
         if seen not in checked:
             checked.add(seen)

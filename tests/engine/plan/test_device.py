@@ -256,12 +256,6 @@ def test_a_run_moves_between_devices(double, tmp_path):
         np.testing.assert_allclose(array, stays.state_dict()[name], rtol=2e-6, atol=2e-6)
 
 
-def test_machine_code_is_for_the_cpu(double):
-    plan = mlp().build(Adam(0.1), device="gpu")
-    assert plan.prepare(4) is False
-    assert plan.native == frozenset()
-
-
 @pytest.mark.parametrize(
     ("model", "name", "words"),
     [

@@ -1,0 +1,249 @@
+"""Whole plans on generated CUDA kernels: on a device where there is one, on a double everywhere."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import engine.cuda
+from engine import backend
+from engine.errors import EngineError
+from engine.optim import SGD, Adam
+from engine.plan import PlanBuilder
+from tests.engine import cupy_double
+from tests.engine.plan.test_device import MODELS, OPTIMIZERS, SETTINGS, _agree, _batch, cnn, mlp
+from tests.engine.test_every_op import DESCRIBED, _arrays, _plan
+
+STEADY = ("sgd", "nesterov", "adagrad")
+"""Attention has a bias whose gradient is rounding alone, of which others make whole steps."""
+RUNS = [(m, o, "plain") for m in MODELS for o in OPTIMIZERS if m != "attention" or o in STEADY]
+RUNS += [
+    (m, "sgd" if m == "attention" else "adam", s) for m in MODELS for s in SETTINGS if s != "plain"
+]
+
+
+def _run(model, optimizer, settings, device):
+    """What a prepared plan gives back, over batches of two sizes and a changed learning rate."""
+    plan = MODELS[model]().build(OPTIMIZERS[optimizer](), seed=3, device=device, **settings)
+    if device == "gpu":
+        for size in (4, 6):
+            assert plan.prepare(size, ("train",))
+        assert plan.prepare(5, ("evaluate", "gradients", "forward"))
+        assert len(plan.native) == 5
+    numbers, norms = [], []
+    for i, size in enumerate((4, 4, 6, 4)):
+        plan.learning_rate = plan.learning_rate * (0.5 if i == 2 else 1.0)
+        numbers.append(plan.train_step(_batch(plan, size, i)))
+        norms.append(plan.gradient_norm)
+    batch = _batch(plan, 5, 9)
+    numbers.append(plan.evaluate(batch))
+    losses, gradients = plan.gradients(batch)
+    numbers.append(losses)
+    saved = plan.optimizer_state_dict()
+    arrays = {**plan.state_dict(), **saved["arrays"], **plan.forward(batch)}
+    arrays |= {f"gradient of {k}": v for k, v in gradients.items()}
+    return numbers, [n for n in norms if n is not None], arrays
+
+
+@pytest.mark.parametrize(("model", "optimizer", "setting"), RUNS)
+def test_a_prepared_plan_equals_the_cpu(driver, model, optimizer, setting):
+    runs = [_run(model, optimizer, SETTINGS[setting], d) for d in ("gpu", "cpu")]
+    _agree(*runs, 1e-5)
+    assert driver.launches
+
+
+@pytest.fixture
+def device():
+    if not backend.gpu_available():
+        pytest.skip("no CUDA device with CuPy")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("model", "optimizer", "setting"), RUNS)
+def test_a_prepared_plan_on_a_device_equals_the_host(device, model, optimizer, setting):
+    runs = [_run(model, optimizer, SETTINGS[setting], d) for d in ("gpu", "cpu")]
+    _agree(*runs, 1e-3)
+
+
+def _results(case, device):
+    plan, feed = _plan(case, _arrays(case), loss=True, device=device)
+    size = plan._batch_size(feed)
+    what = ("forward", "gradients")[: 1 + case.differentiable]
+    if device == "gpu":
+        assert plan.prepare(size, what)
+    # Inference and training are programs of their own; gradients are prepared for training.
+    outputs = plan.forward(feed)
+    if not case.differentiable:
+        return outputs
+    losses, gradients = plan.gradients(feed)
+    return {**outputs, **losses, **{f"gradient of {k}": v for k, v in gradients.items()}}
+
+
+@pytest.mark.parametrize("case", DESCRIBED, ids=str)
+def test_every_operation_in_a_prepared_plan(driver, case):
+    found, expected = (_results(case, d) for d in ("gpu", "cpu"))
+    for name, array in found.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", DESCRIBED, ids=str)
+def test_every_operation_in_a_prepared_plan_on_a_device(device, case):
+    found, expected = (_results(case, d) for d in ("gpu", "cpu"))
+    for name, array in found.items():
+        np.testing.assert_allclose(array, expected[name], rtol=2e-4, atol=2e-4, err_msg=name)
+
+
+CHAIN = ["tanh", "exp", "relu", "negative", "sigmoid", "abs", "sqrt", "gelu", "softplus", "sin"]
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 10])
+def test_a_chain_is_one_launch(driver, length):
+    plans = []
+    for device in ("gpu", "cpu"):
+        b = PlanBuilder()
+        x = y = b.input("x", ("N", 7))
+        for name in CHAIN[:length]:
+            y = b.call("add", b.call(name, y), x) if name == "gelu" else b.call(name, y)
+        b.output("y", y)
+        plans.append(b.build(device=device))
+    batch = {"x": np.random.default_rng(0).normal(size=(33, 7)).astype(np.float32)}
+    assert len(plans[0].steps(33, "forward")) >= length
+    assert plans[0].prepare(33, ("forward",))
+    found, expected = (plan.forward(batch)["y"] for plan in plans)
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
+    assert driver.launches.total() == 1
+
+
+def test_launches_of_a_training_step(driver):
+    """Two dense layers: what is not a product or a sum is launched, each once."""
+    plan = mlp().build(Adam(0.01), device="gpu")
+    plan.prepare(4)
+    plan.train_step(_batch(plan, 4, 0))
+    assert Counter(name.rpartition("_")[0] for name in driver.launches.elements()) == {
+        # Bias and tanh, bias, the loss to where the host reads it, tanh's gradient, the optimiser.
+        "elementwise": 5,
+        "cross_entropy": 1,
+        "mean_loss": 1,
+        "accuracy": 1,
+        "share_of_hits": 1,
+        "count_labels": 1,
+        "cross_entropy_gradient": 1,
+    }
+    calls = plan._compiled("train", True, 4).program.num_calls
+    assert calls == 10 + 5 + 2  # launches but for the optimiser's, products, and sums
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_prepared_step_is_one_transfer_in_and_one_out(driver, model):
+    plan = MODELS[model]().build(Adam(0.01), device="gpu", clip_norm=1.0)
+    plan.prepare(4)
+    batch = _batch(plan, 4, 0)
+    plan.train_step(batch)
+    cupy_double.transfers.clear()
+    for _ in range(2):
+        plan.train_step(batch)
+    assert cupy_double.transfers == {"in": 2, "out": 2}
+
+
+def test_the_same_bytes_run_after_run(driver):
+    runs = [_run("cnn", "adam", {}, "gpu")[2] for _ in range(2)]
+    for name, array in runs[0].items():
+        assert array.tobytes() == runs[1][name].tobytes()
+
+
+def test_a_traced_step_runs_on_cupys_kernels_with_the_same_result(driver):
+    traced, whole = (cnn().build(SGD(0.1), device="gpu") for _ in range(2))
+    for plan in (traced, whole):
+        plan.prepare(4)
+    batch = _batch(whole, 4, 0)
+    launches = driver.launches.total()
+    for _ in traced.trace(batch):
+        assert driver.launches.total() == launches
+    whole.train_step(batch)
+    for name, array in traced.state_dict().items():
+        np.testing.assert_allclose(array, whole.state_dict()[name], rtol=1e-5, atol=1e-6)
+
+
+def _judging_itself(device):
+    """A classifier whose labels the plan computes."""
+    b = PlanBuilder()
+    x = b.input("x", ("N", 4))
+    labels = b.call("cast", b.input("t", ("N",)), dtype="int64")
+    b.loss("l", b.call("cross_entropy", x, labels))
+    return b.build(device=device)
+
+
+def test_computed_labels_out_of_range_are_told(driver):
+    x, t = np.eye(4, dtype=np.float32), np.array([3.0, 0.0, 1.0, 2.0], np.float32)
+    plan = _judging_itself("gpu")
+    plan.prepare(4, ("evaluate",))
+    right = plan.evaluate({"x": x, "t": t})
+    assert right["l"] == pytest.approx(_judging_itself("cpu").evaluate({"x": x, "t": t})["l"])
+    assert "cross_entropy_0" in driver.launches
+    t[2] = 4.0
+    with pytest.raises(EngineError, match="label 4; expected 0 to 3"):
+        plan.evaluate({"x": x, "t": t})
+
+
+def test_an_empty_array_is_no_launch(driver):
+    b = PlanBuilder()
+    x = b.input("x", ("N", 4))
+    b.output("y", b.call("exp", b.call("slice", x, key=(slice(None), slice(2, 2)))))
+    plan = b.build(device="gpu")
+    assert plan.prepare(3, ("forward",))
+    assert plan.forward({"x": np.ones((3, 4), np.float32)})["y"].shape == (3, 0)
+    assert not driver.launches
+
+
+def test_float64_runs_between_launches(driver):
+    b = PlanBuilder()
+    x = b.call("exp", b.input("x", ("N", 3)))
+    wide = b.call("multiply", b.call("cast", x, dtype="float64"), 2.0)
+    b.output("y", b.call("tanh", b.call("cast", wide, dtype="float32")))
+    plan = b.build(device="gpu")
+    plan.prepare(2, ("forward",))
+    x = np.array([[0.5, -1.0, 2.0], [0.0, 0.1, -3.0]], np.float32)
+    np.testing.assert_allclose(plan.forward({"x": x})["y"], np.tanh(2 * np.exp(x)), rtol=1e-6)
+    assert driver.launches.total() == 2
+
+
+def test_a_plan_without_weights_to_train_has_no_step_to_launch(driver):
+    b = PlanBuilder()
+    b.loss("l", b.call("mean", b.call("multiply", b.parameter("w", (3,), init="ones"), 2.0)))
+    plan = b.build(Adam(0.1), frozen=["w"], device="gpu")
+    plan.prepare(1)
+    assert plan.train_step({})["l"] == 2.0
+    assert plan.state_dict()["w"].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_without_a_generator_the_kernels_are_cupys(driver, monkeypatch):
+    monkeypatch.setenv("ENGINE_NATIVE", "off")
+    plan = mlp().build(Adam(0.1), device="gpu")
+    assert plan.prepare(4) is False
+    assert plan.native == frozenset()
+    plan.train_step(_batch(plan, 4, 0))
+    assert not driver.launches
+
+
+def test_llvm_without_ptx_leaves_the_kernels_to_cupy(driver, monkeypatch):
+    monkeypatch.setattr(engine.cuda.ptx, "TRIPLE", "unheard-of")
+    engine.cuda.ptx._machine.cache_clear()
+    try:
+        assert mlp().build(Adam(0.1), device="gpu").prepare(4) is False
+    finally:
+        engine.cuda.ptx._machine.cache_clear()
+
+
+def test_a_driver_that_refuses_the_text_says_what_to_do(driver, cupy, monkeypatch):
+    class Refusing:
+        def load(self, cubin):
+            raise RuntimeError("CUDA_ERROR_INVALID_PTX: a PTX JIT compilation failed")
+
+    monkeypatch.setattr(cupy.cuda, "Module", Refusing)
+    plan = mlp().build(Adam(0.1), device="gpu")
+    with pytest.raises(EngineError, match=r"INVALID_PTX.*set ENGINE_NATIVE=off"):
+        plan.prepare(4)
+    monkeypatch.setenv("ENGINE_NATIVE", "off")
+    assert plan.prepare(4) is False
+    assert plan.train_step(_batch(plan, 4, 0))["l"] > 0
