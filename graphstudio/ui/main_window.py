@@ -226,7 +226,7 @@ class MainWindow(QMainWindow):
         self.canvas.setFocus()
         self._show_title()
         self.refresh_actions()
-        QTimer.singleShot(0, self.canvas, self.canvas.fit_all)
+        QTimer.singleShot(0, self.canvas, self.canvas.arrive)
         self.project_opened.emit(project)
 
     def _build_views(self, project: Project) -> None:

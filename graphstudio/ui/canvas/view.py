@@ -117,7 +117,8 @@ class GraphView(ViewCommands, NavigableView):
         self._painting_ahead = QTimer(self, singleShot=True, interval=0)
         self._painting_ahead.timeout.connect(self._paint_ahead)
         self._still: tuple[object, QPixmap] | None = None
-        self._fit_pending = not self.restore(project.document.view.get("canvas"))
+        self._kept = project.document.view.get("canvas")
+        self._fit_pending = not self.restore(self._kept)
         self._actions = canvas_actions(self)
         self._keys = {k: a for a in self._actions for k in a.keys}
         self._follow()
@@ -186,6 +187,14 @@ class GraphView(ViewCommands, NavigableView):
             self.viewport().update()
         self._painting_ahead.start()
         self.project.document.view["canvas"] = self.state()
+
+    def arrive(self) -> None:
+        """Look where the project was left, or at everything if there is nothing to be seen.
+
+        Called once the window has its size: what is kept is the middle of the view.
+        """
+        if not self.restore(self._kept) or not self.visible_rect().intersects(self.content_rect()):
+            self.fit_all()
 
     def fit_selection(self) -> None:
         """Show the selection, or everything if nothing is selected."""

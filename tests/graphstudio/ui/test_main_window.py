@@ -404,6 +404,32 @@ def test_a_broken_file_changes_nothing(digits, answers, tmp_path):
     assert digits.has_project()
 
 
+def test_a_project_is_opened_where_it_was_left(digits, answers, tmp_path, qtbot):
+    path = answers.to_save = tmp_path / "x.gsproj"
+    item = next(iter(digits.canvas.graph_scene.nodes.values()))
+    qtbot.wait(50)
+    digits.canvas.set_zoom(1.3)
+    digits.canvas.center_on(item.body_rect().center())
+    left = digits.canvas.state()
+    qtbot.waitUntil(lambda: digits.project.document.view.get("canvas") == left)
+    trigger(digits, "file.save_as")
+    digits.close_project()
+    assert digits.open_path(path)
+    qtbot.waitUntil(lambda: digits.canvas.zoom == pytest.approx(1.3))
+    assert digits.canvas.state()["center"] == pytest.approx(left["center"], abs=3)
+    assert digits.status.zoom.text() == "130%"
+
+
+def test_a_view_of_nothing_is_not_gone_back_to(digits, answers, tmp_path, qtbot):
+    path = answers.to_save = tmp_path / "x.gsproj"
+    digits.project.document.view["canvas"] = {"zoom": 2.0, "center": [90_000.0, 0.0]}
+    trigger(digits, "file.save_as")
+    digits.close_project()
+    assert digits.open_path(path)
+    qtbot.waitUntil(lambda: digits.canvas.zoom < 1.0)
+    assert digits.canvas.visible_rect().contains(digits.canvas.content_rect())
+
+
 def test_a_file_changed_outside_is_noticed(digits, answers, tmp_path):
     answers.to_save = tmp_path / "x.gsproj"
     trigger(digits, "file.save_as")
