@@ -9,11 +9,13 @@ arguments and combines primitives.
 from __future__ import annotations
 
 import heapq
+import inspect
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -199,10 +201,51 @@ def function(name: str) -> Callable[[F], F]:
     def register(f: F) -> F:
         if name in FUNCTIONS:
             raise EngineError(f"Function '{name}' is defined in {FUNCTIONS[name].__module__} too.")
-        FUNCTIONS[name] = f
-        return f
+        FUNCTIONS[name] = taking_arrays(f)
+        return FUNCTIONS[name]  # type: ignore[return-value]
 
     return register
+
+
+def taking_arrays(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f`` with arrays of the host among its operands made constants like the values beside them.
+
+    Operands are the parameters annotated ``Any`` without a default, or with None for one.
+    """
+    parameters = inspect.signature(f).parameters
+    operands = [
+        p.annotation in (Any, "Any") and p.default in (inspect.Parameter.empty, None)
+        for p in parameters.values()
+    ]
+    whole = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters.values())
+    names = {name for name, is_one in zip(parameters, operands, strict=True) if is_one}
+
+    def lifted(args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        places = [isinstance(a, np.ndarray) and (whole or operands[i]) for i, a in enumerate(args)]
+        named = [k for k, v in options.items() if isinstance(v, np.ndarray) and k in names]
+        values = [v for v in (*args, *options.values()) if isinstance(v, Value)]
+        carrier = max(values, key=lambda v: v.priority, default=None)
+        if carrier is None:
+            from engine.tensor import tensor
+
+            make: Callable[[Array], Any] = tensor
+        else:
+            make = carrier.constant_like
+        args = tuple(make(a) if is_one else a for a, is_one in zip(args, places, strict=True))
+        return f(*args, **{k: make(v) if k in named else v for k, v in options.items()})
+
+    ndarray = np.ndarray  # found in an instant: this runs in front of every operation
+
+    @wraps(f)
+    def call(*args: Any, **options: Any) -> Any:
+        for value in args:
+            if type(value) is ndarray:
+                return lifted(args, options)
+        if options and any(type(value) is ndarray for value in options.values()):
+            return lifted(args, options)
+        return f(*args, **options)
+
+    return call
 
 
 def apply_all(name: str, *inputs: Value, **attrs: Any) -> tuple[Any, ...]:

@@ -10,6 +10,8 @@ import pytest
 import engine
 from engine import ops
 from engine.errors import DTypeError, EngineError, PlanError, ShapeError
+from engine.plan import PlanBuilder
+from tests.engine.op_cases import CASES, parts
 
 
 def test_gradients_accumulate_over_uses_and_over_backwards():
@@ -364,3 +366,46 @@ def test_an_index_that_is_a_mask_is_told_of_where():
     x = engine.tensor([1.0, 2.0])
     with pytest.raises(ShapeError, match="for a mask where"):
         _ = x[x > 1.0]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_arrays_are_taken_as_operands_beside_tensors_and_alone(case):
+    drawn = [
+        a.astype(np.float32) if isinstance(a, np.ndarray) and a.dtype == np.float64 else a
+        for a in case.make(np.random.default_rng(3))
+    ]
+    arrays = [i for i, a in enumerate(drawn) if isinstance(a, np.ndarray)]
+
+    def run(kept):
+        """Results with the arrays at these places left as they are, and gradients of the others."""
+        engine.manual_seed(5)
+        given = [
+            engine.tensor(a, requires_grad=a.dtype.kind == "f")
+            if i in arrays and i not in kept
+            else np.array(a) if i in arrays else a
+            for i, a in enumerate(drawn)
+        ]  # fmt: skip
+        if case.op == "einsum":
+            given = ["bij,jk->bk", *given]
+        return [r.data for r in parts(getattr(ops, case.op)(*given, **case.attrs))]
+
+    expected = run(())
+    states = {3, 4} if case.op == "batch_norm" else set()  # which are written to
+    for kept in [[i] for i in arrays if i not in states] + ([] if states else [arrays]):
+        for found, real in zip(run(kept), expected, strict=True):
+            np.testing.assert_array_equal(found, real)
+
+
+def test_arrays_by_name_and_in_a_plan(rng):
+    z, weight = rng.normal(size=(4, 3)).astype(np.float32), np.array([1, 2, 3], np.float32)
+    labels = np.array([0, 2, 1, 1])
+    expected = ops.weighted_cross_entropy(*map(engine.tensor, (z, labels, weight))).item()
+    found = ops.weighted_cross_entropy(engine.tensor(z), target=labels, class_weight=weight)
+    assert found.item() == expected
+    b = PlanBuilder()
+    x = b.input("z", ("N", 3))
+    mask = np.array([True, False, True])
+    b.output("y", b.call("where", mask, x, 0.0))
+    np.testing.assert_array_equal(b.build().forward({"z": z})["y"], np.where(mask, z, 0))
+    with pytest.raises(DTypeError, match="float32 and float64"):
+        ops.mse(engine.tensor(z), z.astype(np.float64))
