@@ -81,16 +81,20 @@ class NavigableView(QGraphicsView):
         return QRectF(top_left, area.size().toSizeF() / self._zoom)
 
     def state(self) -> dict[str, object]:
-        """Zoom and centre, to be kept in the project file."""
+        """Zoom, centre, and whether that is everything, to be kept beside the project."""
         center = self.mapToScene(self.viewport().rect().center())
         return {
             "zoom": round(self._zoom, 4),
             "center": [round(center.x(), 1), round(center.y(), 1)],
+            "all": self.visible_rect().contains(self.content_rect()),
         }
 
     def restore(self, kept: object) -> bool:
-        """Go where ``state`` says, if it says anything sensible; True if it did."""
-        if not isinstance(kept, dict):
+        """Go where ``state`` says, if it says anything sensible; True if it did.
+
+        Who looked at everything wants to see everything again, in a window of any size.
+        """
+        if not isinstance(kept, dict) or kept.get("all") is True:
             return False
         zoom, center = kept.get("zoom"), kept.get("center")
         if not isinstance(center, list | tuple) or len(center) != 2:

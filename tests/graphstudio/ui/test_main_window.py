@@ -420,6 +420,20 @@ def test_a_project_is_opened_where_it_was_left(digits, answers, tmp_path, qtbot)
     assert digits.status.zoom.text() == "130%"
 
 
+def test_a_view_of_everything_is_one_in_a_smaller_window_too(digits, answers, tmp_path, qtbot):
+    path = answers.to_save = tmp_path / "x.gsproj"
+    qtbot.wait(50)
+    digits.canvas.fit_all()
+    kept = digits.canvas.state()
+    qtbot.waitUntil(lambda: digits.project.document.view.get("canvas") == kept)
+    trigger(digits, "file.save_as")
+    digits.close_project()
+    digits.resize(1000, 640)
+    assert digits.open_path(path)
+    qtbot.waitUntil(lambda: digits.canvas.visible_rect().contains(digits.canvas.content_rect()))
+    assert digits.canvas.zoom < kept["zoom"]
+
+
 def test_a_view_of_nothing_is_not_gone_back_to(digits, answers, tmp_path, qtbot):
     path = answers.to_save = tmp_path / "x.gsproj"
     digits.project.document.view["canvas"] = {"zoom": 2.0, "center": [90_000.0, 0.0]}

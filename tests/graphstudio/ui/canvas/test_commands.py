@@ -279,15 +279,16 @@ def test_reveal_brings_a_node_into_view(view, model):
 
 
 def test_view_state_is_kept_without_an_undo_step(view, model, theme, qtbot):
-    view.set_zoom(0.75)
+    view.set_zoom(1.5)
     view.center_on(QPointF(111, 222))
-    qtbot.waitUntil(lambda: model.project.document.view.get("canvas", {}).get("zoom") == 0.75)
+    assert not view.visible_rect().contains(view.content_rect())
+    qtbot.waitUntil(lambda: model.project.document.view.get("canvas", {}).get("zoom") == 1.5)
     assert model.project.history.clean
     again = type(view)(Project(model.project.document), theme)
     qtbot.addWidget(again)
     again.resize(view.size())
     again.show()
-    assert again.zoom == 0.75
+    assert again.zoom == 1.5
 
 
 @pytest.mark.parametrize(
