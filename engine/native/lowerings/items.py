@@ -344,8 +344,12 @@ def _elementwise(
                 for p, s in zip(pointers, plan.strides, strict=True)
             ]
             loaded = [
-                as_bit(f, f.load(spot, width if s[-1] else 1))
+                f.load(spot, width if s[-1] else 1)
                 for spot, s in zip(spots[1:], plan.strides[1:], strict=True)
+            ]
+            loaded = [
+                as_bit(f, v) if a.dtype == np.bool_ else v
+                for v, a in zip(loaded, arrays[1:], strict=True)
             ]
             value = as_byte(f, RULES[step.name](f, step.attrs, *loaded))
             f.store(value, spots[0], width)
