@@ -40,6 +40,7 @@ from engine.ops.flip import flip, roll
 from engine.ops.gather import embedding, gather, one_hot
 from engine.ops.gru import gru
 from engine.ops.gumbel import gumbel_softmax
+from engine.ops.index import take
 from engine.ops.local_response_norm import local_response_norm
 from engine.ops.loss import cross_entropy, mse
 from engine.ops.lstm import lstm
@@ -263,6 +264,7 @@ __all__ = [
     "subtract",
     "sum",
     "swapaxes",
+    "take",
     "tanh",
     "threshold",
     "tile",

@@ -337,10 +337,17 @@ def unsqueeze(x: Any, axis: int | Sequence[int]) -> Any:
 
 
 @function("slice")
-def slice_(x: Any, key: Any) -> Any:
-    """``x[key]`` for integers, slices, ``...`` and None, as NumPy."""
+def slice_(x: Any, key: object) -> Any:
+    """``x[key]`` as NumPy has it: integers, slices, ``...`` and None, or slices and arrays.
+
+    Arrays are of whole numbers, or masks, and stand beside one another.
+    """
+    from engine.ops.index import by_arrays, is_array  # which is made of these functions
+
     keys = key if isinstance(key, tuple) else (key,)
-    if Ellipsis in [k for k in keys if not hasattr(k, "shape")]:
+    if any(map(is_array, keys)):
+        return by_arrays(x, keys)
+    if Ellipsis in keys:
         at = keys.index(Ellipsis)
         used = sum(k is not None and k is not Ellipsis for k in keys)
         keys = (*keys[:at], *[slice(None)] * (x.ndim - used), *keys[at + 1 :])
@@ -370,8 +377,7 @@ def slice_(x: Any, key: Any) -> Any:
             part = (int(k) % size, int(k) % size + 1, 1)
         else:
             raise ShapeError(
-                f"slice found {type(k).__name__}; expected integers and slices. "
-                "For an array of indices use gather, for a mask where."
+                f"slice found {type(k).__name__}; expected integers, slices, or arrays of indices."
             )
         parts.append(part)
         axis += 1

@@ -371,7 +371,9 @@ class Tracer:
         if isinstance(attr, PlanValue):
             return self.values[attr.number]
         if isinstance(attr, list | tuple):
-            return tuple(self.batch if a == BATCH else self._concrete(a) for a in attr)
+            return tuple(
+                self.batch if isinstance(a, str) and a == BATCH else self._concrete(a) for a in attr
+            )
         return attr
 
 

@@ -149,6 +149,7 @@ CASES = [
         name="embedding with a padding row",
     ),
     Case("gather", with_ids(normal((3, 4)), ids(4, 3, 2)), {"axis": 1}, batched=(0, 1)),
+    Case("take", with_ids(normal((3, 4, 2)), ids(4, 2, 3)), {"axis": 1}),
     Case("one_hot", lambda rng: [rng.integers(0, 4, 3)], {"num_classes": 4}, differentiable=False),
     Case("stop_gradient", normal((3, 4)), differentiable=False),
     Case("conv1d", normal((2, 3, 7), (4, 3, 3), (4,)), {"stride": 2, "padding": 1}),
