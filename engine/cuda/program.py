@@ -12,7 +12,7 @@ from engine.backend import address, kernels_of
 from engine.cuda import loss
 from engine.cuda.ptx import BLOCK, assemble
 from engine.cuda.writer import DeviceScratch, DeviceWriter, outline
-from engine.native.lowerings import Lowering, table
+from engine.native.lowerings import Lowering, step_forms
 from engine.native.lowerings.elementwise import RULES
 from engine.native.program import AHEAD
 from engine.native.writer import ArrayType, Scratch
@@ -105,7 +105,7 @@ def lower(
 def _forms() -> dict[str, Lowering]:
     """By primitive: native forms that hand out places and lines only, so that they serve any
     machine, and the GPU's own."""
-    every = table()
+    every = step_forms()
     return {name: every[name] for name in (*RULES, *COPIES, *NOISE, *LINES)} | OWN
 
 

@@ -35,6 +35,16 @@ def lowering(*names: str, otherwise: bool = False) -> Callable[[Lowering], Lower
 
 def table() -> dict[str, Lowering]:
     """All native forms."""
+    from engine.native.lowerings import items
+
+    forms = step_forms()
+    for name in items.beginnings():
+        forms[name] = _either(items.lower, forms[name])
+    return forms
+
+
+def step_forms() -> dict[str, Lowering]:
+    """Native forms of steps, and of those that follow and join them: all but runs over items."""
     from engine.native.lowerings import (  # noqa: F401  (importing registers)
         conv,
         conv_general,
@@ -44,7 +54,6 @@ def table() -> dict[str, Lowering]:
         extreme,
         gather,
         gru,
-        items,
         lines,
         loss,
         lstm,
@@ -63,8 +72,6 @@ def table() -> dict[str, Lowering]:
     forms = dict(OTHERWISE)
     for name, first in LOWERINGS.items():
         forms[name] = _either(first, OTHERWISE[name]) if name in OTHERWISE else first
-    for name in items.beginnings():
-        forms[name] = _either(items.lower, forms[name])
     return forms
 
 

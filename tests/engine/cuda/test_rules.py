@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.cuda.ptx import MOST_THREADS
-from engine.native.lowerings import table
+from engine.native.lowerings import step_forms
 from engine.native.lowerings.elementwise import MIXED, RULES
 from tests.engine.cuda.conftest import make_step
 
@@ -35,7 +35,7 @@ COPIES = ["broadcast_to", "reshape"]
 
 
 def test_the_tests_cover_every_rule():
-    table()
+    step_forms()
     assert {*ONE, *TWO, *COPIES, "where", "cast"} == set(RULES)
 
 
