@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QLabel, QScrollArea
 from sklearn.metrics import precision_score, recall_score
 
 from graphstudio import i18n
@@ -53,6 +55,17 @@ def test_tiles_show_accuracy_and_loss_once(qtbot, theme):
     tiles = [t.accessibleName() for t in made.findChildren(object, "tile")]
     assert tiles == ["Accuracy: 92.22 %", "Loss: 0.2500"]
     assert "90 test samples" in text_of(made, "evaluationSummary")
+
+
+@pytest.mark.parametrize("height", [120, 160, 420])
+def test_in_a_low_panel_no_line_lies_on_another(qtbot, theme, height):
+    made = view(qtbot, theme, evaluated())
+    made.resize(700, height)
+    qtbot.wait(10)
+    facts = made.findChild(QScrollArea, "evaluationFacts").widget()
+    labels = [w for w in facts.findChildren(QLabel) if w.isVisible() and w.text()]
+    assert len(labels) >= 6
+    assert all(w.height() >= w.minimumSizeHint().height() for w in labels)
 
 
 def test_clicking_a_cell_lists_its_facts_and_escape_takes_them_back(qtbot, theme):
