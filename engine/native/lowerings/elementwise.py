@@ -148,7 +148,7 @@ MIXED: dict[str, tuple[str, ...]] = {}
 """Element types of rules that do not work on float32 alone, as ``"inputs-output"`` initials:
 ``f`` float32, ``b`` bool, ``u`` uint8, ``i`` int32, ``l`` int64. A rule sees a bool as one bit."""
 
-_INITIALS = {"float32": "f", "bool": "b", "uint8": "u", "int32": "i", "int64": "l"}
+INITIALS = {"float32": "f", "bool": "b", "uint8": "u", "int32": "i", "int64": "l"}
 
 
 def can_lower(step: NamedStep) -> bool:
@@ -157,7 +157,7 @@ def can_lower(step: NamedStep) -> bool:
         return False
     if step.name not in MIXED:
         return all(a.dtype == np.float32 for a in (*step.inputs, *step.outputs))
-    types = "".join(_INITIALS.get(a.dtype.name, "?") for a in (*step.inputs, *step.outputs))
+    types = "".join(INITIALS.get(a.dtype.name, "?") for a in (*step.inputs, *step.outputs))
     return f"{types[:-1]}-{types[-1]}" in MIXED[step.name]
 
 
