@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, device_of, placed
 from engine.errors import EngineError
+from engine.random import next_key
+from engine.tensor import Tensor
 
 Initialiser = Callable[..., Array]
 INITIALISERS: dict[str, Initialiser] = {}
@@ -173,3 +175,23 @@ def draw(
 ) -> Array:
     """A new array of initial values."""
     return checked(name, options)(shape, rng, **options).astype(dtype)
+
+
+def new_generator() -> np.random.Generator:
+    """A generator of its own, from the sequence of ``manual_seed``."""
+    return np.random.default_rng([int(n) for n in next_key()])
+
+
+def fill(tensor: Tensor, name: str, **options: Any) -> Tensor:
+    """Overwrite a tensor with initial values from the sequence of ``manual_seed``; returns it.
+
+    Examples
+    --------
+    >>> def start(module):
+    ...     if isinstance(module, nn.Linear):
+    ...         init.fill(module.weight, "he_normal")
+    >>> model.apply(start)  # doctest: +SKIP
+    """
+    values = draw(name, tensor.shape, new_generator(), tensor.dtype, **options)
+    tensor.data[...] = placed(values, device_of(tensor.data))
+    return tensor

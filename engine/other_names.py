@@ -115,7 +115,7 @@ NAMES: dict[str, dict[str, str]] = {
         "SmoothL1Loss": "engine.losses.huber",
         "TripletMarginLoss": "engine.losses.triplet",
         "functional": "engine.ops",
-        "init": "engine.init",
+        "init": "engine.init.fill",
         "clip_grad_norm_": "engine.optim.clip_norm",
         "utils": "engine.optim.clip_norm and clip_value",
     },

@@ -10,8 +10,7 @@ import numpy as np
 
 from engine.backend import Array, device_of, placed
 from engine.errors import EngineError, ShapeError
-from engine.init import draw
-from engine.random import next_key
+from engine.init import draw, new_generator
 from engine.tensor import Tensor
 
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
@@ -269,8 +268,7 @@ def new_parameter(init: str, *shape: int, **options: Any) -> Tensor:
             f"a layer found sizes that make a weight of shape {shape}; expected whole numbers "
             "above 0."
         )
-    seed = [int(n) for n in next_key()]
-    return Tensor(draw(init, shape, np.random.default_rng(seed), **options), requires_grad=True)
+    return Tensor(draw(init, shape, new_generator(), **options), requires_grad=True)
 
 
 def new_buffer(value: float, *shape: int) -> Tensor:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from engine import init
+import engine
+from engine import init, nn
 from engine.errors import EngineError
 
 VARIANCE = {
@@ -65,3 +66,25 @@ def test_options_reach_the_initialiser(rng):
 def test_unknown_names_and_impossible_options_are_refused(rng, name, options, words):
     with pytest.raises(EngineError, match=words):
         init.draw(name, (2,), rng, **options)
+
+
+def test_tensors_are_filled_in_place_from_the_sequence():
+    engine.manual_seed(3)
+    layer = nn.Linear(300, 200)
+    kept = layer.weight.data
+    assert init.fill(layer.weight, "he_normal") is layer.weight
+    assert layer.weight.data is kept
+    assert kept.std() == pytest.approx(np.sqrt(2 / 300), rel=0.01)
+    init.fill(layer.bias, "constant", value=0.5)
+    assert (layer.bias.data == 0.5).all()
+    wide = engine.zeros(4, 4, dtype="float64")
+    turned = init.fill(wide, "orthogonal").data
+    np.testing.assert_allclose(turned @ turned.T, np.eye(4), atol=1e-12)
+    values = []
+    for _ in range(2):
+        engine.manual_seed(3)
+        values.append([init.fill(engine.zeros(5), "normal").tolist() for _ in range(2)])
+    assert values[0] == values[1]
+    assert values[0][0] != values[0][1]
+    with pytest.raises(EngineError, match="init found 'kaiming'; expected one of"):
+        init.fill(wide, "kaiming")
