@@ -9,6 +9,8 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QApplication
 
 from graphstudio.document import commands
+from graphstudio.ir.diagnostics import Diagnostic
+from graphstudio.nodes.types import Message, SetParam
 from graphstudio.ui.palette.delegate import HINT_ROLE
 
 CTRL, SHIFT, ALT = (
@@ -617,6 +619,21 @@ def test_context_menus(hand, view, at, where, wanted):
     assert wanted in texts
     menu.close()
     QApplication.processEvents()
+
+
+@NO_GRAB
+def test_the_ampersand_of_a_fix_is_no_shortcut_in_the_menu(hand, view, model, at):
+    """A fix can name a field of the data, and a field can have any name."""
+    title = "Read the field 'a & b'"
+    fix = SetParam(Message(title), "units", 3)
+    problem = Diagnostic("x", "error", Message("no"), node=model["dense"], fixes=(fix,))
+    view.graph_scene._problems = {model["dense"]: (problem,)}
+    menu = hand.menu(at("dense"))
+    assert menu.actions()[0].text() == title.replace("&", "&&")
+    menu.actions()[0].trigger()
+    menu.close()
+    QApplication.processEvents()
+    assert model.graph.nodes[model["dense"]].params["units"] == 3
 
 
 @NO_GRAB
