@@ -244,6 +244,15 @@ class Value:
     def __matmul__(self, other: Any) -> Any:
         return self._call("matmul", self, other)
 
+    def __and__(self, other: Any) -> Any:
+        return self._call("logical_and", self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return self._call("logical_or", self, other)
+
+    def __invert__(self) -> Any:
+        return self._call("logical_not", self)
+
     def __getitem__(self, key: Any) -> Any:
         return self._call("slice", self, key)
 
@@ -270,6 +279,12 @@ class Value:
 
     def argmin(self, axis: int = -1) -> Any:
         return self._call("argmin", self, axis=axis)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._call("any", self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._call("all", self, axis=axis, keepdims=keepdims)
 
     def exp(self) -> Any:
         return self._call("exp", self)

@@ -42,6 +42,9 @@ from engine.ops.gru import gru
 from engine.ops.gumbel import gumbel_softmax
 from engine.ops.index import take
 from engine.ops.local_response_norm import local_response_norm
+from engine.ops.logic import all_ as all
+from engine.ops.logic import any_ as any
+from engine.ops.logic import logical_and, logical_not, logical_or
 from engine.ops.loss import cross_entropy, mse
 from engine.ops.lstm import lstm
 from engine.ops.matmul import matmul
@@ -134,7 +137,9 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "add",
+    "all",
     "alpha_dropout",
+    "any",
     "argmax",
     "argmin",
     "argsort",
@@ -203,6 +208,9 @@ __all__ = [
     "log",
     "log_sigmoid",
     "log_softmax",
+    "logical_and",
+    "logical_not",
+    "logical_or",
     "logsumexp",
     "lstm",
     "lstm_cell",

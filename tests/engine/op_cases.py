@@ -104,6 +104,25 @@ CASES = [
         )
         for op in ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
     ),
+    *(
+        Case(
+            op,
+            lambda rng, count=count: [
+                rng.uniform(size=s) < 0.5 for s in ((3, 4, 2), (4, 1))[:count]
+            ],
+            differentiable=False,
+        )
+        for op, count in (("logical_and", 2), ("logical_or", 2), ("logical_not", 1))
+    ),
+    *(
+        Case(
+            op,
+            lambda rng: [rng.uniform(size=(3, 4, 2)) < 0.7],
+            {"axis": 2},
+            differentiable=False,
+        )
+        for op in ("any", "all")
+    ),
     Case("cast", normal((3, 4)), {"dtype": "int64"}, differentiable=False),
     Case("argmax", normal((3, 4)), {"axis": 1}, differentiable=False),
     Case("argmin", normal((3, 4)), {"axis": 1}, differentiable=False),
