@@ -117,6 +117,8 @@ NAMES: dict[str, dict[str, str]] = {
         "functional": "engine.ops",
         "init": "engine.init.fill",
         "clip_grad_norm_": "engine.optim.clip_norm",
+        "spectral_norm": "SpectralNorm, around a layer",
+        "weight_norm": "WeightNorm, around a layer",
         "utils": "engine.optim.clip_norm and clip_value",
     },
     "engine.optim": {

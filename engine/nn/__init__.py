@@ -29,6 +29,7 @@ from engine.nn.layers import (
 )
 from engine.nn.module import Module, new_buffer, new_parameter
 from engine.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from engine.nn.reparametrized import SpectralNorm, WeightNorm
 from engine.nn.stateless import (
     ELU,
     GELU,
@@ -153,6 +154,7 @@ __all__ = [
     "Softplus",
     "Softsign",
     "SpatialDropout",
+    "SpectralNorm",
     "Tanh",
     "Threshold",
     "TransformerDecoder",
@@ -161,6 +163,7 @@ __all__ = [
     "TransformerEncoderLayer",
     "Unflatten",
     "Upsample",
+    "WeightNorm",
     "new_buffer",
     "new_parameter",
 ]

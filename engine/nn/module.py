@@ -132,6 +132,11 @@ class Module(ABC):
             if isinstance(value, Tensor) and value.producer is None and name not in self._passing:
                 yield name, value
 
+    def lend(self, name: str, value: Tensor) -> None:
+        """Set an attribute to something computed, which is neither saved nor trained."""
+        super().__setattr__("_passing", self._passing | {name})
+        super().__setattr__(name, value)
+
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Trainable tensors by name, each once, even where several modules share it."""
         seen: set[int] = set()
