@@ -28,8 +28,9 @@ class DataLoader:
 
     Notes
     -----
-    ``state_dict`` taken between two batches and loaded into an equal loader makes it go on with
-    the next batch of the same pass.
+    Each ``for`` loop is a pass, also after one that was left with ``break``. ``state_dict`` taken
+    between two batches and loaded into an equal loader makes that go on with the next batch of the
+    same pass.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class DataLoader:
         self.epoch = 0
         self.position = 0
         """Batches of the present pass that were handed out."""
+        self._goes_on = False  # with that pass, as a loaded state says
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.dataset), self.batch_size)
@@ -70,12 +72,18 @@ class DataLoader:
         return rng.permutation(count) if self.shuffle else np.arange(count)
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
-        order = self.order(self.epoch)
-        while self.position < len(self):
-            start = self.position * self.batch_size
-            self.position += 1
+        if self.position and not self._goes_on:  # a pass that was left in the middle
+            self.epoch, self.position = self.epoch + 1, 0
+        self._goes_on = False
+        return self._batches(self.epoch, self.position)
+
+    def _batches(self, epoch: int, position: int) -> Iterator[dict[str, Array]]:
+        order = self.order(epoch)
+        for i in range(position, len(self)):
+            start = i * self.batch_size
+            self.epoch, self.position = epoch, i + 1
             yield self.dataset[order[start : start + self.batch_size]]
-        self.epoch, self.position = self.epoch + 1, 0
+        self.epoch, self.position = epoch + 1, 0
 
     def state_dict(self) -> dict[str, int]:
         """Which pass, and how far in it."""
@@ -83,6 +91,7 @@ class DataLoader:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.epoch, self.position = int(state["epoch"]), int(state["position"])
+        self._goes_on = True
         self.seed = int(state["seed"])
 
 

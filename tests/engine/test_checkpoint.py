@@ -96,25 +96,28 @@ class Run:
         rng = np.random.default_rng(0)
         data = {"x": rng.normal(size=(20, 3)).astype(np.float32), "y": rng.integers(0, 2, 20)}
         self.loader = DataLoader(ArrayDataset(data), 3, shuffle=True, seed=seed)
+        self.batches = self.passes()
         self.parts = {
             "model": self.model, "optimizer": self.optimizer, "plateau": self.plateau,
             "loader": self.loader, "random": engine.random.sequence,
         }  # fmt: skip
 
+    def passes(self):
+        while True:
+            yield from self.loader
+
     def steps(self, count):
         losses = []
-        while len(losses) < count:
-            for batch in self.loader:
-                loss = ops.cross_entropy(
-                    self.model(engine.tensor(batch["x"])), engine.tensor(batch["y"])
-                )
-                self.optimizer.zero_grad()
-                loss.backward()
-                self.optimizer.learning_rate = 0.01 * self.plateau.update(loss.item())
-                self.optimizer.step()
-                losses.append(loss.item())
-                if len(losses) == count:
-                    break
+        for _ in range(count):
+            batch = next(self.batches)
+            loss = ops.cross_entropy(
+                self.model(engine.tensor(batch["x"])), engine.tensor(batch["y"])
+            )
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.learning_rate = 0.01 * self.plateau.update(loss.item())
+            self.optimizer.step()
+            losses.append(loss.item())
         return losses
 
 

@@ -53,6 +53,23 @@ def test_a_saved_state_goes_on_with_the_next_batch():
     assert _rows(other) == _rows(loader)
 
 
+def test_a_look_at_the_first_batch_takes_nothing_from_the_passes():
+    loader = DataLoader(_set(), 4, shuffle=True, seed=5)
+    next(iter(loader))
+    for _ in range(3):
+        assert sorted(chain(*_rows(loader))) == list(range(10))
+    for _ in loader:
+        break  # a pass of one batch: the next one has an order of its own
+    once = [next(iter(loader))["y"].tolist() for _ in range(4)]
+    assert len({tuple(rows) for rows in once}) == 4
+
+
+def test_passes_beside_one_another_do_not_disturb_each_other():
+    loader = DataLoader(_set(), 4)
+    pairs = [(a["y"].tolist(), b["y"].tolist()) for a, b in zip(loader, loader, strict=True)]
+    assert [a for a, _ in pairs] == [b for _, b in pairs] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
 def test_lengths_must_agree():
     with pytest.raises(EngineError, match="lengths"):
         ArrayDataset({"a": np.zeros(2), "b": np.zeros(3)})
