@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graphstudio.cli.check import check
-from graphstudio.cli.output import OK, PROBLEMS, Output
+from graphstudio.cli.output import OK, PROBLEMS, Output, in_words
 from graphstudio.cli.project import Opened, open_for
 from graphstudio.i18n import render, tr
 
@@ -56,7 +56,7 @@ def export(
         except Exception as error:
             out.note(tr("{target} could not be exported.", target=target))
             out.failure(error)
-            report[target] = {"error": str(error)}
+            report[target] = {"error": in_words(error)}
             ok = False
             continue
         warnings = [render(w) for w in done.warnings]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from graphstudio.i18n import render, tr
+from graphstudio.i18n import render, sentence, tr
 from graphstudio.nodes.types import Message
 
 if TYPE_CHECKING:
@@ -59,13 +59,8 @@ class Output:
 
     def failure(self, error: Exception) -> None:
         """An exception of a service, in the words that it brings along if it does."""
-        for problem in getattr(error, "problems", None) or (error,):
-            message = problem if isinstance(problem, Message) else getattr(problem, "message", None)
-            hint = getattr(problem, "hint", None)
-            said = message if isinstance(message, Message) else str(problem)
-            self.problem(
-                said or type(problem).__name__, hint if isinstance(hint, Message) else None
-            )
+        for message, hint in told(error):
+            self.problem(message, hint)
 
     def progress(self) -> Progress:
         """Progress bars on standard error."""
@@ -89,6 +84,21 @@ class Output:
             print(text.translate(_ESCAPED))
         sys.stdout.flush()
         return code
+
+
+def told(error: Exception) -> Iterator[tuple[Message | str, Message | None]]:
+    """What an exception says, and how to mend it: in its own messages if it brings any."""
+    for problem in getattr(error, "problems", None) or (error,):
+        message = problem if isinstance(problem, Message) else getattr(problem, "message", None)
+        hint = getattr(problem, "hint", None)
+        said = message if isinstance(message, Message) else str(problem)
+        yield said or type(problem).__name__, hint if isinstance(hint, Message) else None
+
+
+def in_words(error: Exception) -> str:
+    """All of that as sentences in the active language."""
+    parts = (part for pair in told(error) for part in pair if part is not None)
+    return " ".join(sentence(p) if isinstance(p, Message) else p for p in parts)
 
 
 _ESCAPED = {n: f"\\u{n:04x}" for n in range(0x7F, 0xA0)}

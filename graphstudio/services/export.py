@@ -103,15 +103,22 @@ def export_project(
     CheckFailed, ExportError, DataError
         If the project has errors, or the target cannot express it.
     ExportRefusedError
-        If the folder is not ours, files of the user's would be lost, or the weights belong to
-        another model.
-    OSError
-        If the disk is full or the folder cannot be written.
+        If the folder is not ours, files of the user's would be lost, the weights belong to
+        another model, the disk is full or the folder cannot be written.
     """
     graph = freeze(document, name)
     exported = preview(graph, target)
     arrays = read_weights(graph, weights) if weights is not None else new_weights(graph)
-    write_folder(exported.files, arrays, out_dir)
+    try:
+        write_folder(exported.files, arrays, out_dir)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ExportRefusedError(
+            Message(
+                "'{folder}' cannot be written: {reason}", {"folder": out_dir, "reason": reason}
+            ),
+            Message("Make room there, or export to another folder."),
+        ) from error
     changed = changed_since(graph, weights) if weights is not None else None
     return ExportReport(
         target,

@@ -43,6 +43,27 @@ def test_an_untrained_project_is_exported_with_new_weights_and_says_so(
     assert (project.parent / "net.export" / "keras" / "model.py").is_file()
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "another folder."), ("zh", "另一个文件夹。")]
+)
+def test_a_folder_that_is_a_file_is_said_in_the_users_language(
+    project: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    words: str,
+) -> None:
+    monkeypatch.setenv("GRAPHSTUDIO_LANGUAGE", language)
+    (tmp_path / "file").write_text("mine")
+    assert call("export", project, "--out", tmp_path / "file", "--json") == 1
+    report = json.loads(capsys.readouterr().out)["export"]
+    assert len(report) == 3
+    for target in report.values():
+        assert str(tmp_path / "file") in target["error"]
+        assert target["error"].endswith(words)
+
+
 def test_an_edited_export_is_not_overwritten(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

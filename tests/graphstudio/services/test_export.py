@@ -177,7 +177,7 @@ def test_the_users_files_go_back_if_the_swap_fails_half_way(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", once)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(ExportRefusedError, match="Input/output"):
         export_project(document, "keras", out)
     monkeypatch.undo()
     assert {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
@@ -219,10 +219,23 @@ def test_nothing_is_left_of_an_export_that_failed(
             return rename(self, target)
 
         monkeypatch.setattr(Path, "rename", once)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(ExportRefusedError, match="No space left"):
         export_project(document, "tensorflow", out)
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("where", ["file", "file/deeper"])
+def test_a_folder_that_cannot_be_is_refused_with_a_way_out(
+    where: str, document: Document, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ExportRefusedError) as caught:
+        export_project(document, "pytorch", tmp_path / where / "pytorch")
+    assert str(tmp_path / where) in str(caught.value.message)
+    assert "Errno" not in str(caught.value)
+    assert "another folder" in str(caught.value.hint)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_project_with_errors_is_not_exported(tmp_path: Path) -> None:
