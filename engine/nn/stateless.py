@@ -252,6 +252,20 @@ class LocalResponseNorm(Module):
         return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
 
 
+class DropPath(Module):
+    """Zeroes whole samples with chance ``p`` while training, and scales the others."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = _share(type(self).__name__, p)
+
+    def forward(self, x: Any) -> Any:
+        return ops.drop_path(x, self.p, self.training)
+
+    def describe(self) -> str:
+        return f"p={self.p:g}"
+
+
 class GaussianNoise(Module):
     """Adds normal noise of deviation ``std`` while training."""
 

@@ -34,7 +34,7 @@ from engine.ops.conv import (
 )
 from engine.ops.ctc import ctc
 from engine.ops.cumsum import cumsum
-from engine.ops.dropout import dropout, spatial_dropout
+from engine.ops.dropout import drop_path, dropout, spatial_dropout
 from engine.ops.einsum import einsum, norm, prod
 from engine.ops.flip import flip, roll
 from engine.ops.gather import embedding, gather, one_hot
@@ -104,6 +104,7 @@ from engine.ops.resize import (
 )
 from engine.ops.rnn import rnn
 from engine.ops.rope import rotary_positions
+from engine.ops.scatter import scatter_add
 from engine.ops.shape import (
     concatenate,
     flatten,
@@ -167,6 +168,7 @@ __all__ = [
     "cumsum",
     "dice",
     "divide",
+    "drop_path",
     "dropout",
     "einsum",
     "elu",
@@ -250,6 +252,7 @@ __all__ = [
     "roll",
     "rotary_positions",
     "scaled_dot_product_attention",
+    "scatter_add",
     "selu",
     "sigmoid",
     "sign",

@@ -77,6 +77,17 @@ def spatial_dropout(x: Any, rate: float = 0.5, training: bool | None = None) -> 
     return _dropout(x, rate, training, None, shape)
 
 
+@function("drop_path")
+def drop_path(x: Any, rate: float = 0.5, training: bool | None = None) -> Any:
+    """Dropout of whole samples of (N, ...): of what a residual block adds, for instance.
+
+    References
+    ----------
+    Huang et al., "Deep networks with stochastic depth", 2016.
+    """
+    return _dropout(x, rate, training, None, (*x.shape[:1], *(1 for _ in x.shape[1:])))
+
+
 def _dropout(
     x: Any, rate: float, training: bool | None, key: Any, mask_shape: tuple[int, ...]
 ) -> Any:
@@ -85,9 +96,5 @@ def _dropout(
     require_float("dropout", x.spec)
     if rate == 0.0 or not (x.is_training if training is None else training):
         return x
-    key = x.random_key() if key is None else x.constant_like(key) if _plain(key) else key
+    key = x.random_key() if key is None else key
     return apply("dropout", x, key, rate=float(rate), mask_shape=mask_shape)
-
-
-def _plain(key: Any) -> bool:
-    return isinstance(key, np.ndarray)

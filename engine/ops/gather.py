@@ -231,6 +231,38 @@ class _GatherGradient(Primitive):
 
 
 @primitive
+class _Scatter(_GatherGradient):
+    """The same sum by indices that no gather has checked."""
+
+    name = "scatter"
+    indices = 1
+
+    def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
+        _require_ids("scatter_add", inputs[1])
+        return super().infer(*inputs, **attrs)
+
+    def check(self, ids: Array, *inputs: Spec, **attrs: Any) -> None:
+        check_range("scatter_add", ids, attrs["size"])
+
+    def prepare(
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        scratch: Sequence[Array],
+        **attrs: Any,
+    ) -> Step:
+        add, ids = super().prepare(inputs, outputs, scratch, **attrs), inputs[1]
+        if not isinstance(ids, np.ndarray):
+            return add
+
+        def step() -> None:
+            check_range("scatter_add", ids, attrs["size"])
+            add()
+
+        return step
+
+
+@primitive
 class _OneHot(Primitive):
     name = "one_hot"
     passes_gradient = False

@@ -168,6 +168,14 @@ CASES = [
         name="embedding with a padding row",
     ),
     Case("gather", with_ids(normal((3, 4)), ids(4, 3, 2)), {"axis": 1}, batched=(0, 1)),
+    Case(
+        "scatter_add",
+        lambda rng: [
+            rng.normal(size=(3, 4, 2)), rng.integers(0, 4, (3, 5, 2)), rng.normal(size=(3, 5, 2)),
+        ],
+        {"axis": 1},
+        batched=(0, 1, 2),
+    ),
     Case("take", with_ids(normal((3, 4, 2)), ids(4, 2, 3)), {"axis": 1}),
     Case("one_hot", lambda rng: [rng.integers(0, 4, 3)], {"num_classes": 4}, differentiable=False),
     Case("stop_gradient", normal((3, 4)), differentiable=False),
@@ -284,6 +292,7 @@ CASES = [
     ),
     Case("alpha_dropout", normal((3, 40)), {"rate": 0.4, "training": True}, random=True),
     Case("dropout", normal((3, 40)), {"rate": 0.4, "training": True}, random=True),
+    Case("drop_path", normal((40, 3)), {"rate": 0.4, "training": True}, random=True),
     Case("spatial_dropout", MAPS, {"rate": 0.4, "training": True}, random=True),
     Case("gaussian_noise", normal((3, 4)), {"std": 0.4, "training": True}, random=True),
     Case("reparameterize", normal((3, 4), (3, 4)), {"training": True}, (0, 1), random=True),

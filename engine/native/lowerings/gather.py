@@ -144,7 +144,7 @@ def lower_gather(w: Writer, steps: Sequence[NamedStep]) -> int:
     return 1
 
 
-@lowering("gather_gradient")
+@lowering("gather_gradient", "scatter")
 def lower_gather_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Line by line along the axis: zeros, then the gradients added where they came from."""
     step = steps[0]

@@ -264,7 +264,9 @@ def test_same_seed_gives_same_weights() -> None:
     assert not np.array_equal(a["0.weight"], _cnn_with_seed(4).state_dict()["0.weight"])
 
 
-@pytest.mark.parametrize("make", [nn.AlphaDropout, nn.SpatialDropout, nn.GaussianNoise, nn.Dropout])
+@pytest.mark.parametrize(
+    "make", [nn.AlphaDropout, nn.DropPath, nn.SpatialDropout, nn.GaussianNoise, nn.Dropout]
+)
 def test_noise_is_there_in_training_only(make) -> None:  # type: ignore[no-untyped-def]
     layer, x = make(0.5), engine.tensor(np.ones((2, 3, 4, 4), np.float32))
     assert (layer(x).numpy() != 1.0).any()

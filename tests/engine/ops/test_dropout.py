@@ -68,3 +68,12 @@ def test_spatial_dropout_drops_whole_channels():
 def test_rate_must_leave_something(rate):
     with pytest.raises(EngineError, match="rate"):
         ops.dropout(engine.tensor([1.0]), rate)
+
+
+def test_whole_samples_are_dropped():
+    engine.manual_seed(1)
+    y = ops.drop_path(engine.tensor(np.ones((1000, 3, 2))), 0.25).data
+    flat = y.reshape(1000, -1)
+    assert (flat == flat[:, :1]).all()
+    np.testing.assert_allclose(np.unique(flat), [0.0, 1 / 0.75])
+    assert (flat[:, 0] == 0).mean() == pytest.approx(0.25, abs=0.04)
