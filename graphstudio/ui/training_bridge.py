@@ -403,6 +403,10 @@ class TrainingBridge(QObject):
         getattr(self, name).emit(argument)
 
 
+WORDLESS = ("exit", "killed", "crash")
+"""Reasons of a failure that the worker could not tell itself."""
+
+
 def _why_ended(code: int, status: QProcess.ExitStatus) -> tuple[str, str, str]:
     """Reason, sentence and hint for a process that ended without a last word."""
     if status is not QProcess.ExitStatus.CrashExit:

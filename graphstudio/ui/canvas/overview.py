@@ -216,6 +216,9 @@ class Overview:
                             color = style.error if wire.state == "error" else style.accent
                             painter.setPen(QPen(color, 1.8 / scale))
                         painter.drawPath(wire.path)
+                        if wire.chosen_dot is not None:
+                            dot = QPointF(*wire.wire.route[wire.chosen_dot])
+                            painter.drawEllipse(dot, 5.0 / scale, 5.0 / scale)
                         if special:
                             painter.setPen(plain)
             return

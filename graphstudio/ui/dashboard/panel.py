@@ -53,6 +53,7 @@ from graphstudio.ui.training_bridge import (
     PREPARING,
     RUNNING,
     STOPPING,
+    WORDLESS,
     TrainingBridge,
 )
 
@@ -404,7 +405,8 @@ class DashboardPanel(QWidget):
     def _on_failed(self, message: Failed) -> None:
         if self.shelf.live is None:
             return
-        self.shelf.live.status = "failed"
+        # As its folder will say: the worker writes down a failure, not its own death.
+        self.shelf.live.status = "died" if message.reason in WORDLESS else "failed"
         self.log.event_line(message.message)
         if message.hint:
             self.log.event_line(message.hint)

@@ -26,7 +26,7 @@ STATES = {
     "completed": (Message("Completed"), "ok", "ok"),
     "stopped": (Message("Stopped"), "stop", "text_dim"),
     "failed": (Message("Failed"), "error", "error"),
-    "died": (Message("Died"), "error", "error"),
+    "died": (Message("Broken off"), "error", "error"),
 }
 """Text, icon and colour token of each state of a run; icon and word, never colour alone."""
 ENDED = ("completed", "stopped", "failed", "died")

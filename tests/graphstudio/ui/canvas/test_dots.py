@@ -266,8 +266,10 @@ def test_a_new_dot_is_led_and_deleted_by_keys_alone(hand, view, model, key):
     assert key not in model.graph.wires
 
 
-def test_the_chosen_dot_is_marked_and_forgotten_when_it_goes(view, model, key, lead):
+@pytest.mark.parametrize("zoom", [1.0, 0.35])
+def test_the_chosen_dot_is_marked_and_forgotten_when_it_goes(view, model, key, lead, zoom):
     lead((540.0, 160.0), (570.0, 220.0))
+    view.set_zoom(zoom)
     view.selecting.wire(key, dot=1)
     view.centerOn(570, 220)
     marked = view.grab().toImage()

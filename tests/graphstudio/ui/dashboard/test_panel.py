@@ -191,6 +191,17 @@ def test_a_failure_is_told_with_hint_details_and_node(panel, bridge, tmp_path, q
     assert not panel.banner.isVisible()
 
 
+@pytest.mark.parametrize(
+    ("reason", "state"), [("killed", "Broken off"), ("crash", "Broken off"), ("data", "Failed")]
+)
+def test_a_run_is_called_now_what_it_is_called_later(panel, bridge, tmp_path, reason, state):
+    """Its folder says ``died`` where the worker could not write why, ``failed`` where it did."""
+    begin(bridge, tmp_path / "demo.runs" / FIRST)
+    bridge.failed.emit(Failed(reason=reason, message="it is over"))
+    bridge._set_state("idle")
+    assert label(panel, "runState") == state
+
+
 def test_reopening_a_project_shows_its_latest_run(qtbot, bridge, theme, saved):
     store_run(saved.path, FIRST)
     store_run(saved.path, SECOND, status="stopped", num_steps=150)
