@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -147,13 +146,14 @@ class _Accuracy(Primitive):
         (logits, ids), out = inputs, outputs[0]
         xp = array_module(logits)
         rest = tuple(n for i, n in enumerate(logits.shape) if i != 1)
-        best, hit = xp.empty(rest, np.int64), xp.empty(rest, bool)
+        best, hit, share = xp.empty(rest, np.int64), xp.empty(rest, bool), xp.empty(())
 
         def step() -> None:
             np.argmax(logits, axis=1, out=best)
             np.equal(best, ids, out=hit)
-            # Of nothing it is not a number; NumPy's mean would warn as well.
-            out[...] = np.sum(hit) / hit.size if hit.size else math.nan
+            np.sum(hit, dtype=np.float64, out=share)
+            np.divide(share, hit.size, out=share)  # of nothing it is not a number
+            np.copyto(out, share, casting="same_kind")
 
         return step
 

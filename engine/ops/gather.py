@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array, array_module, take_rows
+from engine.backend import Array, array_module, strided, take_rows
 from engine.errors import DTypeError, EngineError, ShapeError
 from engine.function import Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.reduce import normalise_axes
@@ -28,6 +28,32 @@ def check_range(what: str, ids: Array, size: int) -> None:
             f"{what} found index {wrong}; expected 0 to {size - 1}. "
             "Check the ids, or enlarge the table."
         )
+
+
+def places_along(x: Array, ids: Array, axis: int, place: Array) -> tuple[Array, Step]:
+    """Memory of ``x`` as one line, and a step that finds elements along an axis there.
+
+    The step writes into ``place`` where in the line those lie that ``ids`` name; it allocates
+    nothing.
+    """
+    steps = [s // x.itemsize for s in x.strides]
+    ends = [(n - 1) * s for n, s in zip(x.shape, steps, strict=True)] if x.size else []
+    low = sum(end for end in ends if end < 0)
+    size = sum(map(abs, ends)) + 1 if x.size else 0
+    line = strided(x, (size,), (x.itemsize,), low * x.itemsize)
+    lines = array_module(x).ogrid[tuple(slice(0, n) for n in ids.shape)]
+    starts: list[Any] = [
+        lines[i] * s for i, s in enumerate(steps) if i != axis and ids.shape[i] > 1
+    ]
+    if low:
+        starts.append(-low)
+
+    def step() -> None:
+        np.multiply(ids, steps[axis], out=place, dtype=place.dtype)
+        for start in starts:
+            np.add(place, start, out=place)
+
+    return line, step
 
 
 @primitive
@@ -142,28 +168,20 @@ class _Gather(Primitive):
         scratch: Sequence[Array],
         **attrs: Any,
     ) -> Step:
-        (x, ids), out, axis = inputs, outputs[0], attrs["axis"]
+        (x, ids), out, axis, place = inputs, outputs[0], attrs["axis"], scratch[0]
+        line, find = places_along(x, ids, axis, place)
 
         def select() -> None:
-            out[...] = np.take_along_axis(x, ids, axis)
+            find()
+            if place.size and line.size:
+                take_rows(line, place, out)
 
-        if not isinstance(x, np.ndarray):
+        if not isinstance(ids, np.ndarray):
             return select
-        if not x.flags.c_contiguous:
-
-            def checked() -> None:
-                check_range("gather", ids, x.shape[axis])
-                select()
-
-            return checked
-        flat, place = x.reshape(-1), scratch[0]
-        find = _places(x, ids, axis, place)
 
         def step() -> None:
             check_range("gather", ids, x.shape[axis])
-            find()
-            if place.size:
-                take_rows(flat, place, out)
+            select()
 
         return step
 
@@ -171,20 +189,6 @@ class _Gather(Primitive):
         x, ids = call.inputs
         axis = call.attrs["axis"]
         return apply("gather_gradient", grads[0], ids, axis=axis, size=x.shape[axis]), None
-
-
-def _places(x: Array, ids: Array, axis: int, place: Array) -> Step:
-    """Fill ``place`` with where in the memory of ``x`` each element is: nothing is allocated."""
-    strides = [s // x.itemsize for s in x.strides]
-    lines = np.ogrid[tuple(slice(0, n) for n in ids.shape)]
-    starts = [line * s for i, (line, s) in enumerate(zip(lines, strides, strict=True)) if i != axis]
-
-    def find() -> None:
-        np.multiply(ids, strides[axis], out=place, casting="same_kind")
-        for start in starts:
-            np.add(place, start, out=place)
-
-    return find
 
 
 @primitive
@@ -207,22 +211,16 @@ class _GatherGradient(Primitive):
         **attrs: Any,
     ) -> Step:
         (g, ids), out, axis = inputs, outputs[0], attrs["axis"]
-        xp, place = array_module(g), scratch[0]
-        if isinstance(g, np.ndarray) and out.flags.c_contiguous and g.flags.c_contiguous:
-            find = _places(out, ids, axis, place)
-            flat, wanted, values = out.reshape(-1), place.reshape(-1), g.reshape(-1)
-
-            def add() -> None:
-                out.fill(0)
-                find()
-                np.add.at(flat, wanted, values)
-
-            return add
-        places = list(xp.ogrid[tuple(slice(0, n) for n in ids.shape)])
+        add, place = array_module(g).add, scratch[0]
+        line, find = places_along(out, ids, axis, place)
+        # NumPy is quicker in one axis.
+        flat = g.flags.c_contiguous
+        wanted, values = (place.reshape(-1), g.reshape(-1)) if flat else (place, g)
 
         def step() -> None:
             out.fill(0)
-            xp.add.at(out, (*places[:axis], ids, *places[axis + 1 :]), g)
+            find()
+            add.at(line, wanted, values)
 
         return step
 

@@ -71,10 +71,11 @@ class _Gru(Cell):
         order = times(gates.shape[1], attrs["reverse"])
         masked = attrs["masked"]
         both, r, u, n = z[:, : 2 * size], z[:, :size], z[:, size : 2 * size], z[:, 2 * size :]
+        mark = mark_ended(lengths, ended) if masked else None
 
         def step() -> None:
-            if masked:
-                mark_ended(lengths, ended)
+            if mark is not None:
+                mark()
             np.copyto(h, h0)
             for t in order:
                 np.matmul(h, weight.T, out=z)
@@ -143,10 +144,11 @@ class _GruGradient(CellGradient):
         size = width // 4
         order = times(length, attrs["reverse"])
         masked = attrs["masked"]
+        mark = mark_ended(lengths, ended) if masked else None
 
         def step() -> None:
-            if masked:
-                mark_ended(lengths, ended)
+            if mark is not None:
+                mark()
             dh.fill(0)
             for place in range(length - 1, -1, -1):
                 t = order[place]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Array
+from engine.backend import Array, array_module, take_rows
 from engine.errors import EngineError, ShapeError
 from engine.function import (
     Axes,
@@ -21,6 +21,7 @@ from engine.function import (
     primitive,
 )
 from engine.ops.compare import check_ids
+from engine.ops.gather import places_along
 from engine.ops.reduce import mean, reduced_shape, sum_
 from engine.value import Spec, require_float, same_dtype
 
@@ -56,10 +57,9 @@ class _CrossEntropy(Primitive):
         (logits, ids), (loss, p), (row, picked) = inputs, outputs, scratch
         smoothing, ignore = attrs["label_smoothing"], attrs["ignore_index"]
         classes = logits.shape[1]
-        labels_of = _labels if isinstance(ids, np.ndarray) else _labels_on_device
 
         def step() -> None:
-            labels, valid, count = labels_of(ids, classes, ignore)
+            labels, valid, count = checked_labels(ids, classes, ignore)
             # loss = log(sum(exp(z))) - target.z with z = logits - max
             np.max(logits, axis=1, keepdims=True, out=row)
             np.subtract(logits, row, out=p)
@@ -73,10 +73,35 @@ class _CrossEntropy(Primitive):
             np.log(row, out=row)
             np.subtract(row, picked, out=row)
             if valid is not None:
-                np.copyto(row, 0.0, where=~valid)
-            loss[...] = row.sum(dtype=np.float64) / count
+                row[~valid] = 0
+            loss[...] = row.sum(dtype=np.float64) / max(count, 1)
 
-        return step
+        if isinstance(ids, np.ndarray):
+            return step
+        found = _Found(p, ids, ignore)
+        total = array_module(p).empty(())
+
+        def on_device() -> None:
+            found.look()
+            np.max(logits, axis=1, keepdims=True, out=row)
+            np.subtract(logits, row, out=p)
+            take_rows(found.line, found.place, picked)
+            if smoothing:
+                np.multiply(picked, 1.0 - smoothing, out=picked)
+                np.sum(p, axis=1, keepdims=True, out=row)
+                np.multiply(row, smoothing / classes, out=row)
+                np.add(picked, row, out=picked)
+            np.exp(p, out=p)
+            np.sum(p, axis=1, keepdims=True, out=row)
+            np.divide(p, row, out=p)
+            np.log(row, out=row)
+            np.subtract(row, picked, out=row)
+            np.copyto(row, 0.0, where=found.ignored)
+            np.sum(row, dtype=np.float64, out=total)
+            np.divide(total, found.count, out=total)
+            np.copyto(loss, total, casting="same_kind")
+
+        return on_device
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         ids, p = call.inputs[1], call.outputs[1]
@@ -111,18 +136,32 @@ class _CrossEntropyGradient(Primitive):
         (p, ids, g), out = inputs, outputs[0]
         smoothing, ignore = attrs["label_smoothing"], attrs["ignore_index"]
         classes = p.shape[1]
-        labels_of = _labels if isinstance(ids, np.ndarray) else _labels_on_device
 
         def step() -> None:
-            labels, valid, count = labels_of(ids, classes, ignore)
+            labels, valid, count = checked_labels(ids, classes, ignore)
             np.subtract(p, smoothing / classes, out=out)
             picked = np.take_along_axis(out, labels, axis=1) - (1.0 - smoothing)
             np.put_along_axis(out, labels, picked.astype(out.dtype), axis=1)
-            np.multiply(out, g / count, out=out)
+            np.multiply(out, g / max(count, 1), out=out)
             if valid is not None:
                 np.multiply(out, valid, out=out)
 
-        return step
+        if isinstance(ids, np.ndarray):
+            return step
+        found = _Found(out, ids, ignore)
+        picked, scale = np.empty_like(found.place, dtype=out.dtype), np.empty_like(g)
+
+        def on_device() -> None:
+            found.look()
+            np.subtract(p, smoothing / classes, out=out)
+            take_rows(found.line, found.place, picked)
+            np.subtract(picked, 1.0 - smoothing, out=picked)
+            np.put(found.line, found.place, picked)
+            np.divide(g, found.count, out=scale)
+            np.multiply(out, scale, out=out)
+            np.multiply(out, found.valid, out=out)
+
+        return on_device
 
     def gradient(self, call: Call, *grads: Any) -> Sequence[Any]:
         (p, ids, g), u = call.inputs, grads[0]
@@ -157,18 +196,28 @@ def checked_labels(ids: Array, classes: int, ignore: int) -> tuple[Array, Array 
     return np.where(valid, labels, 0), valid, int(valid.sum())
 
 
-def _labels(ids: Array, classes: int, ignore: int) -> tuple[Array, Array | None, Any]:
-    """``checked_labels``, and by how many to divide: 1 if there are none."""
-    labels, valid, count = checked_labels(ids, classes, ignore)
-    return labels, valid, max(count, 1)
+class _Found:
+    """Labels on a GPU, unchecked: which count, how many, and where scores of theirs lie.
 
+    Looking at them neither waits nor allocates.
+    """
 
-def _labels_on_device(ids: Array, classes: int, ignore: int) -> tuple[Array, Array | None, Any]:
-    """The same of labels on a GPU, unchecked: nothing here waits for them."""
-    labels = ids[:, None]
-    valid = labels != ignore
-    # Counted in float32: in int64 it would make what it divides a float64.
-    return np.where(valid, labels, 0), valid, np.maximum(np.sum(valid, dtype=np.float32), 1.0)
+    def __init__(self, scores: Array, ids: Array, ignore: int) -> None:
+        xp = array_module(ids)
+        self._ids, self._ignore = ids[:, None], ignore
+        self._labels, self.place = (xp.empty(self._ids.shape, np.int64) for _ in range(2))
+        self.valid, self.ignored = (xp.empty(self._ids.shape, bool) for _ in range(2))
+        self.count = xp.empty((), np.float32)
+        self.line, self._find = places_along(scores, self._labels, 1, self.place)
+
+    def look(self) -> None:
+        """Take note of the labels as they are now."""
+        np.equal(self._ids, self._ignore, out=self.ignored)
+        np.logical_not(self.ignored, out=self.valid)
+        np.multiply(self._ids, self.valid, out=self._labels)
+        np.sum(self.valid, dtype=self.count.dtype, out=self.count)
+        np.maximum(self.count, 1.0, out=self.count)
+        self._find()
 
 
 @function("cross_entropy")

@@ -73,10 +73,11 @@ class _Lstm(Cell):
         i, f, g, o = (z[:, k * size : (k + 1) * size] for k in range(4))
         first = z[:, : 2 * size]
         masked = attrs["masked"]
+        mark = mark_ended(lengths, ended) if masked else None
 
         def step() -> None:
-            if masked:
-                mark_ended(lengths, ended)
+            if mark is not None:
+                mark()
             np.copyto(h, h0)
             np.copyto(c, c0)
             for t in order:
@@ -147,10 +148,11 @@ class _LstmGradient(CellGradient):
         masked = attrs["masked"]
         before = previous[..., :size]  # the hidden state that each step started from
         di, df, dg, do = (z[:, k * size : (k + 1) * size] for k in range(4))
+        mark = mark_ended(lengths, ended) if masked else None
 
         def step() -> None:
-            if masked:
-                mark_ended(lengths, ended)
+            if mark is not None:
+                mark()
             dh.fill(0)
             dc.fill(0)
             for place in range(length - 1, -1, -1):

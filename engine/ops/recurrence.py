@@ -24,13 +24,14 @@ def times(length: int, reverse: bool) -> list[int]:
     return order[::-1] if reverse else order
 
 
-def mark_ended(lengths: Array, ended: Array) -> None:
-    """ended (T, N, 1): True where a step lies behind the end of its sample.
+def mark_ended(lengths: Array, ended: Array) -> Step:
+    """A step that writes ended (T, N, 1): True where a step lies behind the end of its sample.
 
     What such steps hold is chosen by this, not multiplied by 0, for 0 times NaN would be NaN.
     """
-    steps = array_module(lengths).arange(len(ended))
-    np.less_equal(lengths[None, :], steps[:, None], out=ended[..., 0])
+    steps = array_module(lengths).arange(len(ended))[:, None]
+    counted, target = lengths[None, :], ended[..., 0]
+    return lambda: np.less_equal(counted, steps, out=target)
 
 
 def ends(states: Spec) -> Spec:

@@ -62,10 +62,11 @@ class _Rnn(Cell):
         z, h, ended = scratch
         order, masked = times(gates.shape[1], attrs["reverse"]), attrs["masked"]
         rectified = attrs["activation"] == "relu"
+        mark = mark_ended(lengths, ended) if masked else None
 
         def step() -> None:
-            if masked:
-                mark_ended(lengths, ended)
+            if mark is not None:
+                mark()
             np.copyto(h, h0)
             for t in order:
                 np.matmul(h, weight.T, out=z)
@@ -119,10 +120,11 @@ class _RnnGradient(CellGradient):
         _, length, size = hs.shape
         order, masked = times(length, attrs["reverse"]), attrs["masked"]
         rectified = attrs["activation"] == "relu"
+        mark = mark_ended(lengths, ended) if masked else None
 
         def step() -> None:
-            if masked:
-                mark_ended(lengths, ended)
+            if mark is not None:
+                mark()
             dh.fill(0)
             for place in range(length - 1, -1, -1):
                 t = order[place]

@@ -4,13 +4,16 @@ The numbers are NumPy's. What the double adds are CuPy's refusals: an array neve
 the host by itself, a host array is no operand beside it, ufuncs know neither ``where`` nor most
 reductions, ``einsum`` writes into no given array, ``take`` has no mode. Views share memory, and a
 reduction to a scalar stays an array. ``transfers`` counts what goes between host and device; each
-back to the host makes it wait, and until then what is sent must stay as it is.
+back to the host makes it wait, and until then what is sent must stay as it is. ``recorded`` writes
+down what the device is told.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -37,6 +40,7 @@ FUNCTIONS = {
     "mean": {"axis", "dtype", "out", "keepdims"},
     "moveaxis": set(),
     "prod": {"axis", "dtype", "out", "keepdims"},
+    "put": set(),
     "put_along_axis": {"axis"},
     "reshape": set(),
     "shares_memory": set(),
@@ -73,13 +77,14 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
     itemsize = property(lambda self: self.host.itemsize)
     strides = property(lambda self: self.host.strides)
     flags = property(lambda self: self.host.flags)
-    T = property(lambda self: wrap(self.host.T))
+    T = property(lambda self: wrap(self.host.T, self))
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError("Implicit conversion to a NumPy array is not allowed.")
 
     def get(self, stream: Any = None, order: str = "C", out: Any = None) -> Any:
         transfers["out"] += 1
+        tell("get", self, out)
         synchronize()
         if out is None:
             return self.host.copy(order)
@@ -90,6 +95,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
 
     def set(self, arr: Any, stream: Any = None) -> None:
         transfers["in"] += 1
+        tell("set", self, arr)
         under_way.append((arr, arr.tobytes()))
         if type(arr) is not np.ndarray or arr.dtype != self.dtype or arr.shape != self.shape:
             raise TypeError("array cannot be set to cupy.ndarray")
@@ -103,24 +109,28 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
     def fill(self, value: Any) -> None:
         if isinstance(value, ndarray):
             value = value.get()  # compared with 0
+        tell("fill", self, value)
         self.host.fill(inside(value))
 
     def dot(self, b: Any, out: Any = None) -> Any:
-        return wrap(np.dot(self.host, inside(b), inside(out)))
+        tell("dot", self, b, out)
+        return wrap(np.dot(self.host, inside(b), inside(out)), out)
 
     def __len__(self) -> int:
         return len(self.host)
 
     def __getitem__(self, key: Any) -> Any:
+        tell("getitem", self, key)
         key = inside(key)
         found = self.host[key]
         if isinstance(found, np.generic):  # CuPy's stays a view
             found = self.host[(*(key if isinstance(key, tuple) else (key,)), ...)]
         if _picks(key, "b"):
             transfers["out"] += 1  # how many elements there are, the device alone knows
-        return wrap(found)
+        return wrap(found, self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        tell("setitem", self, key, value)
         key = inside(key)
         if _picks(key, "b"):
             transfers["out"] += 1
@@ -144,7 +154,12 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
         ):  # fmt: skip
             raise AttributeError(f"the double of CuPy's array has no {name!r}")
         method = getattr(self.host, name)
-        return lambda *args, **options: wrap(method(*inside(args), **inside(options)))
+
+        def call(*args: Any, **options: Any) -> Any:
+            tell(name, self, args, options)
+            return wrap(method(*inside(args), **inside(options)), self)
+
+        return call
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = ufunc.__name__
@@ -157,6 +172,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
             return NotImplemented
         if unknown:
             raise TypeError(f"Wrong arguments {unknown}")
+        tell(f"{name} {method}", inputs, options)
         out = options.pop("out", None)
         if out is not None:
             options["out"] = tuple(inside(o) for o in out)
@@ -169,8 +185,11 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
             return NotImplemented
         if unknown := set(options) - FUNCTIONS[name]:
             raise TypeError(f"cupy.{name} got unexpected keyword arguments {unknown}")
+        tell(name, args, options)
         result = func(*inside(args), **inside(options))
-        return result if result is None or isinstance(result, bool) else wrap(result)
+        if result is None or isinstance(result, bool):
+            return result
+        return wrap(result, *args, *options.values())
 
 
 class MemoryPointer:
@@ -217,10 +236,67 @@ def _picks(key: Any, kinds: str) -> bool:
     return any(isinstance(part, np.ndarray) and part.dtype.kind in kinds for part in parts)
 
 
-def wrap(host: Any) -> ndarray:
-    """The host's array as one of the device."""
+class Recording:
+    """What the device was told, in order, and for what it took memory to tell it."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.made: Counter[str] = Counter()
+        self._memory: list[Any] = []  # kept, so that no address comes twice
+
+    def tell(self, name: str, values: Any) -> None:
+        self.calls.append((name, self._seen(values)))
+
+    def make(self, host: Any) -> None:
+        self.made[self.calls[-1][0] if self.calls else "?"] += 1
+        self._memory.append(host)
+
+    def _seen(self, value: Any) -> Any:
+        """A value in a form that equals that of another run only if the device sees the same."""
+        if isinstance(value, ndarray | np.ndarray):
+            array = value.host if isinstance(value, ndarray) else value
+            start = array.__array_interface__["data"][0]
+            place: Any = start
+            for number, own in enumerate(self._memory):
+                first = own.__array_interface__["data"][0]
+                if first <= start < first + own.nbytes:
+                    place = (number, start - first)
+            return type(value).__module__, place, array.shape, array.strides, array.dtype.str
+        if isinstance(value, tuple | list):
+            return tuple(self._seen(v) for v in value)
+        if isinstance(value, dict):
+            return tuple((k, self._seen(v)) for k, v in value.items())
+        return repr(value)
+
+
+_recording: list[Recording] = []
+
+
+@contextmanager
+def recorded() -> Iterator[Recording]:
+    """Write down what the device is told inside a ``with`` block."""
+    _recording.append(Recording())
+    try:
+        yield _recording[-1]
+    finally:
+        _recording.pop()
+
+
+def tell(name: str, *values: Any) -> None:
+    """Take note of a call, where one is recorded."""
+    for recording in _recording:
+        recording.tell(name, values)
+
+
+def wrap(host: Any, *sources: Any) -> ndarray:
+    """The host's array as one of the device: in new memory, if it is not that of a source."""
     made = ndarray.__new__(ndarray)
     made.host = np.asarray(host)
+    if _recording and made.nbytes:
+        known = (v.host for v in sources if isinstance(v, ndarray))
+        if not any(np.may_share_memory(made.host, v) for v in known):
+            for recording in _recording:
+                recording.make(made.host)
     return made
 
 
@@ -243,7 +319,7 @@ def module() -> ModuleType:
     made.ndarray = ndarray
     for name in ("arange", "empty", "eye", "full", "ones", "tri", "zeros"):
         original = getattr(np, name)
-        setattr(made, name, lambda *a, _f=original, **k: wrap(_f(*inside(a), **inside(k))))
+        setattr(made, name, _maker(name, original))
     for name in (*FUNCTIONS, "matmul", "logical_and"):
         setattr(made, name, getattr(np, name))  # each hands itself over
     made.asarray = lambda a, dtype=None: wrap(_host(a) if dtype is None else _host(a, dtype))
@@ -260,9 +336,19 @@ def module() -> ModuleType:
     made.lib = ModuleType("cupy.lib")
     made.lib.stride_tricks = ModuleType("cupy.lib.stride_tricks")
     made.lib.stride_tricks.as_strided = lambda x, shape, strides: wrap(
-        np.lib.stride_tricks.as_strided(inside(x), shape, strides)
+        np.lib.stride_tricks.as_strided(inside(x), shape, strides), x
     )
     return made  # type: ignore[no-any-return]
+
+
+def _maker(name: str, original: Any) -> Any:
+    """A function that makes an array."""
+
+    def make(*args: Any, **options: Any) -> ndarray:
+        tell(name, args, options)
+        return wrap(original(*inside(args), **inside(options)))
+
+    return make
 
 
 def _host(value: Any, dtype: Any = None) -> Any:
@@ -270,6 +356,7 @@ def _host(value: Any, dtype: Any = None) -> Any:
     if isinstance(value, ndarray):
         return np.asarray(value.host, dtype)
     transfers["in"] += 1
+    tell("asarray", value)
     return np.array(value, dtype)  # a copy, as every upload is
 
 
@@ -284,18 +371,24 @@ class _Add:
 
     @staticmethod
     def at(target: Any, key: Any, values: Any) -> None:
+        tell("add.at", target, key, values)
         np.add.at(inside(target), inside(key), inside(values))
+
+
+def _erf(x: Any, out: Any) -> Any:
+    import scipy.special
+
+    tell("erf", x, out)
+    return wrap(scipy.special.erf(inside(x), inside(out)), out)
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make the double importable as ``cupy`` during a test; returns it."""
-    import scipy.special
-
     made = module()
     transfers.clear()
     under_way.clear()
     special: Any = ModuleType("cupyx.scipy.special")
-    special.erf = lambda x, out: wrap(scipy.special.erf(inside(x), inside(out)))
+    special.erf = _erf
     monkeypatch.setitem(sys.modules, "cupy", made)
     for name in ("cupyx", "cupyx.scipy"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))

@@ -80,3 +80,14 @@ def test_wrong_operands_are_refused():
         ops.embedding(engine.tensor([1.0]), table)
     with pytest.raises(ShapeError, match="other axes to agree"):
         ops.gather(table, engine.tensor(np.zeros((5, 1), int)), axis=1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("view", ["rows", "columns", "backwards"])
+def test_gather_by_ids_of_any_type_from_memory_in_any_order(rng, dtype, view):
+    """Places in memory are counted in whole numbers of their own, not in those of the ids."""
+    x = rng.normal(size=(3, 400)).astype(np.float32)
+    x = {"rows": x, "columns": np.asfortranarray(x), "backwards": x[::-1, ::-1]}[view]
+    ids = rng.integers(0, 3, (5, 400)).astype(dtype)
+    found = ops.gather(engine.Tensor(x), engine.tensor(ids), axis=0)
+    np.testing.assert_array_equal(found.data, np.take_along_axis(x, ids.astype(np.int64), 0))
