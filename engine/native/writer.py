@@ -259,6 +259,7 @@ POINTERS = {
     "float64": ir.DoubleType().as_pointer(),
     "int64": I64.as_pointer(),
     "int16": ir.IntType(16).as_pointer(),
+    "uint16": ir.IntType(16).as_pointer(),
     "uint32": ir.IntType(32).as_pointer(),
     "int32": ir.IntType(32).as_pointer(),
     "bool": ir.IntType(8).as_pointer(),

@@ -13,6 +13,7 @@ from engine.backend import Array, require_device
 from engine.errors import DTypeError, EngineError, PlanError
 from engine.function import FUNCTIONS, check_size
 from engine.init import checked
+from engine.ops.half import FORMATS
 from engine.optim.base import Optimizer
 from engine.optim.clipping import check_limits
 from engine.plan.graph import StaticGraph, StaticValue
@@ -245,6 +246,7 @@ class PlanBuilder:
         clip_value: float | None = None,
         accumulate: int = 1,
         device: str = "cpu",
+        kept_as: str = "float32",
     ) -> Plan:
         """Make the plan: draw the parameters, lay out the memory.
 
@@ -267,6 +269,11 @@ class PlanBuilder:
         device : str
             "cpu", or "gpu": all arrays of the plan lie in CuPy's memory there, batches and results
             stay NumPy's.
+        kept_as : str
+            How results wait for the backward pass: "float32", or in half the memory "bfloat16" (8
+            binary digits, the range of float32) or "float16" (11 digits, infinite above 65504).
+            Everything is computed in float32, so the loss is the same; gradients are those of the
+            rounded results.
 
         Raises
         ------
@@ -285,6 +292,9 @@ class PlanBuilder:
                 raise PlanError(
                     f"build found {what}={number!r}; expected a whole number of {low} or more."
                 )
+        if kept_as not in ("float32", *FORMATS):
+            known = ", ".join(("float32", *FORMATS))
+            raise PlanError(f"build found kept_as={kept_as!r}; expected one of {known}.")
         limits = (clip_norm, clip_value)
         return Plan(
             self,
@@ -296,6 +306,7 @@ class PlanBuilder:
             limits,
             accumulate,
             device,
+            kept_as,
         )
 
     @property

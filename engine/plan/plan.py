@@ -25,6 +25,7 @@ from engine.plan.builder import BATCH, Leaf, PlanBuilder, Tracer
 from engine.plan.graph import StaticGraph, StaticValue
 from engine.plan.memory import ALIGNMENT, ordered_strides
 from engine.plan.program import Arena, NamedStep, Program
+from engine.plan.saving import keep_in_half
 from engine.plan.transfer import Block, Exchange, Item, Key
 from engine.random import RandomState
 from engine.value import Value
@@ -80,8 +81,9 @@ class Plan:
         limits: tuple[float | None, float | None] = (None, None),
         accumulate: int = 1,
         device: str = "cpu",
+        kept_as: str = "float32",
     ) -> None:
-        self.device = device
+        self.device, self.kept_as = device, kept_as
         self._records = tuple(builder.records)
         self._outputs, self._losses = dict(builder.outputs), dict(builder.losses)
         self._metrics = dict(builder.metrics)
@@ -559,6 +561,7 @@ class Plan:
             outputs = {k: tracer.values[v.number] for k, v in self._outputs.items()}
         else:
             scalars = self._scalars(tracer)
+        num_forward = len(graph.calls)
         if what in ("train", "gradients"):
             if TOTAL not in scalars:
                 raise PlanError("The plan has no loss; add one with PlanBuilder.loss().")
@@ -576,6 +579,9 @@ class Plan:
             **{f"o:{k}": v for k, v in outputs.items()},
             **{f"s:{k}": v for k, v in scalars.items()},
         }
+        if self.kept_as != "float32" and len(graph.calls) > num_forward:
+            stays = [*roots.values(), *(v for v, _ in late)]
+            keep_in_half(graph, num_forward, stays, self.kept_as)
         calls = graph.needed([*roots.values(), *(v for v, _ in (*forced, *late))])
         used = {id(v) for call in calls for v in call.inputs} | {id(v) for v in roots.values()}
         fed = {

@@ -150,7 +150,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  # CuPy's own 
     def __getattr__(self, name: str) -> Any:
         if name not in (
             "all", "any", "astype", "copy", "max", "mean", "min", "ravel", "reshape", "sum",
-            "swapaxes", "transpose",
+            "swapaxes", "transpose", "view",
         ):  # fmt: skip
             raise AttributeError(f"the double of CuPy's array has no {name!r}")
         method = getattr(self.host, name)

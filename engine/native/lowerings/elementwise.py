@@ -146,9 +146,17 @@ def dropout_bits(f: Function, place: Val, key: tuple[Val, Val]) -> Val:
 
 MIXED: dict[str, tuple[str, ...]] = {}
 """Element types of rules that do not work on float32 alone, as ``"inputs-output"`` initials:
-``f`` float32, ``b`` bool, ``u`` uint8, ``i`` int32, ``l`` int64. A rule sees a bool as one bit."""
+``f`` float32, ``b`` bool, ``u`` uint8, ``i`` int32, ``l`` int64, ``h`` 16
+bits. A rule sees a bool as one bit."""
 
-INITIALS = {"float32": "f", "bool": "b", "uint8": "u", "int32": "i", "int64": "l"}
+INITIALS = {
+    "float32": "f",
+    "bool": "b",
+    "uint8": "u",
+    "int32": "i",
+    "int64": "l",
+    "uint16": "h",
+}
 
 
 def can_lower(step: NamedStep) -> bool:

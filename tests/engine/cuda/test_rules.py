@@ -6,6 +6,7 @@ import pytest
 from engine.cuda.ptx import MOST_THREADS
 from engine.native.lowerings import step_forms
 from engine.native.lowerings.elementwise import INITIALS, MIXED, RULES
+from engine.ops.half import FORMATS
 from tests.engine.cuda.conftest import make_step
 
 EXTREMES = [0.0, -0.0, 1.0, -1.0, 1e-41, -1e-41, 3e38, -3e38, np.inf, -np.inf, np.nan, 88.7, -103.9]
@@ -39,7 +40,7 @@ TYPES = {initial: name for name, initial in INITIALS.items()}
 
 def test_the_tests_cover_every_rule():
     step_forms()
-    assert {*ONE, *TWO, *COPIES, "where", "cast"} == set(RULES)
+    assert {*ONE, *TWO, *COPIES, "where", "cast", "to_half", "from_half"} == set(RULES)
 
 
 def _numbers(rng, shape):
@@ -66,6 +67,14 @@ def test_rules_of_one_number(run_steps, rng, name):
     atol = 1e-6 if name == "gelu" else 1e-7
     for result in run_steps([make_step(name, _numbers(rng, s), **attrs) for s in SHAPES]):
         _agree(*result, atol)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_numbers_in_16_bits(run_steps, rng, form):
+    wide = [make_step("to_half", _numbers(rng, s), format=form) for s in SHAPES]
+    bits = [rng.integers(0, 2**16, s).astype(np.uint16) for s in SHAPES]
+    for result in run_steps([*wide, *(make_step("from_half", b, format=form) for b in bits)]):
+        _agree(*result)
 
 
 @pytest.mark.parametrize("name", TWO)
