@@ -196,7 +196,11 @@ def primitive(cls: P) -> P:
 
 
 def function(name: str) -> Callable[[F], F]:
-    """Register what ``engine.ops`` and ``PlanBuilder.call`` offer under ``name``."""
+    """Register what ``engine.ops`` and ``PlanBuilder.call`` offer under ``name``.
+
+    Parameters annotated as ``Any`` are operands: an array that is given for one, or in a sequence
+    of them, becomes a constant like the values beside it.
+    """
 
     def register(f: F) -> F:
         if name in FUNCTIONS:
@@ -223,14 +227,7 @@ def taking_arrays(f: Callable[..., Any]) -> Callable[..., Any]:
     def lifted(args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         places = [isinstance(a, np.ndarray) and (whole or operands[i]) for i, a in enumerate(args)]
         named = [k for k, v in options.items() if isinstance(v, np.ndarray) and k in names]
-        values = [v for v in (*args, *options.values()) if isinstance(v, Value)]
-        carrier = max(values, key=lambda v: v.priority, default=None)
-        if carrier is None:
-            from engine.tensor import tensor
-
-            make: Callable[[Array], Any] = tensor
-        else:
-            make = carrier.constant_like
+        make = _carrier(*args, *options.values()).constant_like
         args = tuple(make(a) if is_one else a for a, is_one in zip(args, places, strict=True))
         return f(*args, **{k: make(v) if k in named else v for k, v in options.items()})
 
@@ -246,6 +243,18 @@ def taking_arrays(f: Callable[..., Any]) -> Callable[..., Any]:
         return f(*args, **options)
 
     return call
+
+
+def _carrier(*operands: Any) -> Value:
+    """Of all values, one like which constants are to be made; a tensor if there is none."""
+    found = max(
+        (v for v in operands if isinstance(v, Value)), key=lambda v: v.priority, default=None
+    )
+    if found is None:
+        from engine.tensor import tensor
+
+        found = tensor(np.zeros((), np.float32))
+    return found
 
 
 def apply_all(name: str, *inputs: Value, **attrs: Any) -> tuple[Any, ...]:
@@ -272,18 +281,31 @@ def lift(*operands: Any) -> tuple[Any, ...]:
     DTypeError
         If that type cannot hold the number: a fraction beside whole numbers.
     """
-    carrier: Value | None = None
-    for value in operands:
-        if isinstance(value, Value) and (carrier is None or value.priority > carrier.priority):
-            carrier = value
-    if carrier is None:
-        from engine.tensor import tensor
-
-        carrier = tensor(np.zeros((), np.float32))
+    carrier = _carrier(*operands)
     return tuple(
         value if isinstance(value, Value) else carrier.constant_like(_array(value, carrier.dtype))
         for value in operands
     )
+
+
+def lift_ids(what: str, ids: Any, *beside: Any) -> Any:
+    """Ids as a value: a list of whole numbers becomes a constant like the values beside it.
+
+    Raises
+    ------
+    DTypeError
+        If it is no regular list of whole numbers.
+    """
+    if isinstance(ids, Value):
+        return ids
+    try:
+        found = np.asarray(ids)
+        whole = found.dtype.kind in "iu" or not found.size
+    except ValueError:  # rows of different lengths
+        whole = False
+    if not whole:
+        raise DTypeError(f"{what} found {ids!r}; expected whole numbers, such as [2, 0, 1].")
+    return _carrier(*beside).constant_like(found.astype(np.int64))
 
 
 def _array(value: Any, dtype: np.dtype[Any]) -> Array:

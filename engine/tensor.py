@@ -17,6 +17,7 @@ from engine.function import (
     ViewPrimitive,
     is_observed,
     is_recording,
+    lift,
     measure,
     recording,
     tell,
@@ -168,7 +169,7 @@ class Tensor(Value):
                     "Reduce it first (sum, mean), or pass gradient."
                 )
             gradient = array_module(self.data).ones(self.shape, self.dtype)
-        seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
+        seed = lift(gradient, self)[0]
         if seed.spec != self.spec:
             raise ShapeError(f"gradient is {seed.spec}; expected {self.spec} like the tensor.")
         visited: list[Call] = []
@@ -321,7 +322,7 @@ def tensor(data: Any, *, dtype: str | None = None, requires_grad: bool = False) 
 
 def grad(
     output: Tensor,
-    inputs: Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
     gradient: Tensor | None = None,
     *,
     retain_graph: bool = False,
@@ -329,8 +330,11 @@ def grad(
 ) -> list[Tensor]:
     """``d output / d input`` for leaf ``inputs``, as tensors; ``input.grad`` stays untouched.
 
-    An input on which the output does not depend has a gradient of zeros.
+    A single input may stand for a list of one. An input on which the output does not depend has a
+    gradient of zeros.
     """
+    if isinstance(inputs, Tensor):  # whose rows are tensors as well, but none that was used
+        inputs = [inputs]
     found = {id(leaf): g for leaf, g in output._walk(gradient, retain_graph, create_graph)}
     return [
         found[id(x)] if id(x) in found else Tensor(array_module(x.data).zeros_like(x.data))

@@ -253,6 +253,9 @@ class Value:
     def __invert__(self) -> Any:
         return self._call("logical_not", self)
 
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._call("matmul", other, self)
+
     def __getitem__(self, key: Any) -> Any:
         return self._call("slice", self, key)
 

@@ -33,11 +33,18 @@ class ArrayDataset:
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         if not isinstance(arrays, Mapping) or not arrays:
+            found = type(arrays).__name__
+            size = f", {len(arrays)} long" if hasattr(arrays, "__len__") else ""
             raise EngineError(
-                f"ArrayDataset found a {type(arrays).__name__}, {len(arrays)} long; expected "
-                'arrays by name, such as {"x": x, "y": y}.'
+                f"ArrayDataset found a {found}{size}; expected arrays by name, such as "
+                '{"x": x, "y": y}.'
             )
         self.arrays = {name: _array(data) for name, data in arrays.items()}
+        for name, array in self.arrays.items():
+            if not array.shape:
+                raise EngineError(
+                    f"ArrayDataset found a single number as '{name}'; expected one row a sample."
+                )
         lengths = {name: len(array) for name, array in self.arrays.items()}
         if len(set(lengths.values())) != 1:
             raise EngineError(f"ArrayDataset found lengths {lengths}; expected one for all.")

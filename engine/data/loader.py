@@ -10,6 +10,7 @@ import numpy as np
 from engine.backend import Array
 from engine.data.dataset import Dataset
 from engine.errors import EngineError
+from engine.tensor import Tensor
 
 
 class DataLoader:
@@ -42,7 +43,9 @@ class DataLoader:
         drop_last: bool = False,
         weights: Array | None = None,
     ) -> None:
-        if isinstance(dataset, list | tuple):
+        if not hasattr(dataset, "__len__") or isinstance(
+            dataset, list | tuple | Mapping | np.ndarray | Tensor | str
+        ):
             raise EngineError(
                 f"DataLoader found a {type(dataset).__name__}; expected a data set, which gives "
                 "arrays by name: ArrayDataset({...}), or SampleDataset(samples, names)."
@@ -51,6 +54,13 @@ class DataLoader:
             raise EngineError(
                 f"DataLoader found batch_size={batch_size!r}; expected a whole number of 1 or more."
             )
+        if not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise EngineError(
+                f"DataLoader found seed={seed!r}; expected a whole number of 0 or more."
+            )
+        for name, truth in (("shuffle", shuffle), ("drop_last", drop_last)):
+            if not isinstance(truth, (bool, np.bool_)):
+                raise EngineError(f"DataLoader found {name}={truth!r}; expected True or False.")
         self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), bool(shuffle)
         self.seed, self.drop_last = int(seed), bool(drop_last)
         self.weights = None if weights is None else _chances(weights, len(dataset))

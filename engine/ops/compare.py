@@ -9,10 +9,10 @@ import numpy as np
 
 from engine.backend import Array, array_module
 from engine.errors import DTypeError, ShapeError
-from engine.function import Call, Primitive, Step, apply, function, lift, primitive
+from engine.function import Call, Primitive, Step, apply, function, lift, lift_ids, primitive
 from engine.ops.elementwise import broadcast_shapes
 from engine.ops.reduce import normalise_axes, reduced_shape, sum_to
-from engine.value import FLOATS, Spec, named_dtype, same_dtype
+from engine.value import FLOATS, Spec, Value, named_dtype, same_dtype
 
 BOOL = np.dtype(bool)
 
@@ -238,7 +238,10 @@ def not_equal(a: Any, b: Any) -> Any:
 @function("where")
 def where(condition: Any, a: Any, b: Any) -> Any:
     """``a`` where the condition holds, else ``b``."""
-    return apply("where", condition, *lift(a, b))
+    a, b = lift(a, b)
+    if not isinstance(condition, Value):
+        condition = a.constant_like(np.asarray(condition))
+    return apply("where", condition, a, b)
 
 
 @function("argmax")
@@ -256,7 +259,7 @@ def argmin(x: Any, axis: int = -1) -> Any:
 @function("accuracy")
 def accuracy(logits: Any, ids: Any) -> Any:
     """Share of rows whose greatest logit is the label's, as a scalar in 0 .. 1."""
-    return apply("accuracy", logits, ids)
+    return apply("accuracy", logits, lift_ids("accuracy", ids, logits))
 
 
 @function("cast")

@@ -17,6 +17,7 @@ from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, function, lift, primitive
 from engine.ops.shape import pad
 from engine.ops.windows import (
+    Sizes,
     Window,
     channels_last,
     pads_per_axis,
@@ -329,9 +330,9 @@ def _conv(
     x: Any,
     weight: Any,
     bias: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> Any:
     x, weight = lift(x, weight)
@@ -372,9 +373,9 @@ def conv1d(
     x: Any,
     weight: Any,
     bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Any:
     """Cross-correlation of (N, C, L) with filters (F, C / groups, k)."""
@@ -386,9 +387,9 @@ def conv2d(
     x: Any,
     weight: Any,
     bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Any:
     """Cross-correlation of (N, C, H, W) with filters (F, C / groups, kh, kw).
@@ -409,9 +410,9 @@ def conv3d(
     x: Any,
     weight: Any,
     bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Any:
     """Cross-correlation of (N, C, D, H, W) with filters (F, C / groups, kd, kh, kw)."""
@@ -424,10 +425,10 @@ def _conv_transpose(
     x: Any,
     weight: Any,
     bias: Any,
-    stride: Any,
-    padding: Any,
-    output_padding: Any,
-    dilation: Any,
+    stride: Sizes,
+    padding: Sizes,
+    output_padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> Any:
     x, weight = lift(x, weight)
@@ -487,10 +488,10 @@ def conv_transpose1d(
     x: Any,
     weight: Any,
     bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    dilation: Any = 1,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Any:
     """Transposed convolution of (N, C, L) with weight (C, F / groups, k)."""
@@ -504,10 +505,10 @@ def conv_transpose2d(
     x: Any,
     weight: Any,
     bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    dilation: Any = 1,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Any:
     """Transposed convolution of (N, C, H, W) with weight (C, F / groups, kh, kw).
@@ -524,10 +525,10 @@ def conv_transpose3d(
     x: Any,
     weight: Any,
     bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    dilation: Any = 1,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Any:
     """Transposed convolution of (N, C, D, H, W) with weight (C, F / groups, kd, kh, kw)."""

@@ -181,7 +181,9 @@ def prod(x: Any, axis: int | Sequence[int] | None = -1, keepdims: bool = False) 
 
 
 @function("norm")
-def norm(x: Any, axis: Any = -1, keepdims: bool = False, epsilon: float = 0.0) -> Any:
+def norm(
+    x: Any, axis: int | Sequence[int] | None = -1, keepdims: bool = False, epsilon: float = 0.0
+) -> Any:
     """Euclidean length along ``axis``, ``sqrt(sum(x^2) + epsilon)``.
 
     Without ``epsilon`` the gradient of the length of zeros is 0.

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backend import Array, array_module, strided, take_rows
 from engine.errors import DTypeError, EngineError, ShapeError
-from engine.function import Call, Primitive, Step, apply, function, lift, primitive
+from engine.function import Call, Primitive, Step, apply, function, lift, lift_ids, primitive
 from engine.ops.reduce import normalise_axes
 from engine.value import Spec, named_dtype
 
@@ -305,13 +305,14 @@ def embedding(ids: Any, table: Any, padding_idx: int | None = None) -> Any:
             f"embedding found padding_idx={padding_idx} for {table.shape[0]} rows; expected 0 to "
             f"{table.shape[0] - 1}."
         )
-    return apply("take", table, ids, padding_idx=padding_idx)
+    return apply("take", table, lift_ids("embedding", ids, table), padding_idx=padding_idx)
 
 
 @function("gather")
 def gather(x: Any, indices: Any, axis: int = -1) -> Any:
     """``x[..., indices[...], ...]`` along ``axis``; indices have the shape of the result."""
-    return apply("gather", x, indices, axis=normalise_axes("gather", axis, x.ndim)[0])
+    axis = normalise_axes("gather", axis, x.ndim)[0]
+    return apply("gather", x, lift_ids("gather", indices, x), axis=axis)
 
 
 @function("one_hot")
@@ -320,4 +321,5 @@ def one_hot(ids: Any, num_classes: int, dtype: str = "float32") -> Any:
     if num_classes < 1:
         raise EngineError(f"one_hot found num_classes={num_classes}; expected 1 or more.")
     target = named_dtype("one_hot", dtype)
+    ids = lift_ids("one_hot", ids)
     return apply("one_hot", ids, num_classes=int(num_classes), dtype=target.name)

@@ -18,6 +18,7 @@ from engine.function import (
     apply_all,
     function,
     lift,
+    lift_ids,
     primitive,
 )
 from engine.ops.compare import check_ids
@@ -235,6 +236,7 @@ def cross_entropy(
         Share of the target that is spread evenly over all classes.
     """
     require_float("cross_entropy", logits.spec)
+    ids = lift_ids("cross_entropy", ids, logits)
     check_ids("cross_entropy", logits.spec, ids.spec)
     check_smoothing("cross_entropy", label_smoothing)
     attrs = {"label_smoothing": float(label_smoothing), "ignore_index": int(ignore_index)}

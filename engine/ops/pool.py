@@ -12,7 +12,7 @@ from engine.backend import Array, array_module
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, apply_all, function, primitive
 from engine.ops.reduce import max_, mean
-from engine.ops.windows import Pads, Window, channels_last, pads_per_axis, window_for
+from engine.ops.windows import Pads, Sizes, Window, channels_last, pads_per_axis, window_for
 from engine.ops.windows import to_channels_last as last
 from engine.value import Shape, Spec, require_float
 
@@ -283,7 +283,7 @@ class _AveragePoolGradient(_Pool):
 
 
 def _window(
-    what: str, nd: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil: bool
+    what: str, nd: int, x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, ceil: bool
 ) -> Window:
     if x.ndim != nd + 2:
         raise ShapeError(
@@ -310,7 +310,7 @@ def _window(
 
 
 def _max_pool(
-    what: str, nd: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil: bool
+    what: str, nd: int, x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, ceil: bool
 ) -> Any:
     window = _window(what, nd, x, kernel, stride, padding, ceil)
     if math.prod(window.kernel) > np.iinfo(INDEX).max:
@@ -322,7 +322,14 @@ def _max_pool(
 
 
 def _average_pool(
-    what: str, nd: int, x: Any, kernel: Any, stride: Any, padding: Any, include: bool, ceil: bool
+    what: str,
+    nd: int,
+    x: Any,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    include: bool,
+    ceil: bool,
 ) -> Any:
     window = _window(what, nd, x, kernel, stride, padding, ceil)
     counted: Pads = ((0, 0),) * nd
@@ -337,7 +344,7 @@ def _average_pool(
 
 @function("max_pool1d")
 def max_pool1d(
-    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False
+    x: Any, kernel_size: Sizes, stride: Sizes = None, padding: Sizes = 0, ceil_mode: bool = False
 ) -> Any:
     """Greatest element of each window of (N, C, L)."""
     return _max_pool("max_pool1d", 1, x, kernel_size, stride, padding, ceil_mode)
@@ -345,7 +352,7 @@ def max_pool1d(
 
 @function("max_pool2d")
 def max_pool2d(
-    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False
+    x: Any, kernel_size: Sizes, stride: Sizes = None, padding: Sizes = 0, ceil_mode: bool = False
 ) -> Any:
     """Greatest element of each window of (N, C, H, W).
 
@@ -357,7 +364,7 @@ def max_pool2d(
 
 @function("max_pool3d")
 def max_pool3d(
-    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False
+    x: Any, kernel_size: Sizes, stride: Sizes = None, padding: Sizes = 0, ceil_mode: bool = False
 ) -> Any:
     """Greatest element of each window of (N, C, D, H, W)."""
     return _max_pool("max_pool3d", 3, x, kernel_size, stride, padding, ceil_mode)
@@ -366,9 +373,9 @@ def max_pool3d(
 @function("average_pool1d")
 def average_pool1d(
     x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
     count_include_pad: bool = True,
     ceil_mode: bool = False,
 ) -> Any:
@@ -381,9 +388,9 @@ def average_pool1d(
 @function("average_pool2d")
 def average_pool2d(
     x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
     count_include_pad: bool = True,
     ceil_mode: bool = False,
 ) -> Any:
@@ -400,9 +407,9 @@ def average_pool2d(
 @function("average_pool3d")
 def average_pool3d(
     x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
     count_include_pad: bool = True,
     ceil_mode: bool = False,
 ) -> Any:

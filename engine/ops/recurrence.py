@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.backend import Array, array_module
 from engine.errors import DTypeError, EngineError, NotDifferentiableError, ShapeError
-from engine.function import Call, Primitive, Step, apply, primitive
+from engine.function import Call, Primitive, Step, apply, lift_ids, primitive
 from engine.value import Spec, require_float, same_dtype
 
 
@@ -158,6 +158,7 @@ def prepared(
     first = [x.constant_like(np.zeros((n, hidden), x.dtype)) if s is None else s for s in states]
     if lengths is None:
         return first, x.constant_like(np.full(n, x.shape[1], np.int64)), False
+    lengths = lift_ids(f"{what}, for lengths,", lengths, x)
     if lengths.shape != (n,) or lengths.dtype.kind not in "iu":
         raise DTypeError(
             f"{what} found lengths {lengths.spec}; expected whole numbers ({n},), one a sample."

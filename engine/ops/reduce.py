@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,13 @@ def normalise_axes(what: str, axis: int | Sequence[int] | None, ndim: int) -> tu
     """
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes: tuple[Any, ...] = (axis,)
+    if isinstance(axis, Iterable) and not isinstance(axis, str):
+        axes = tuple(axis)
     for a in axes:
-        if not -ndim <= a < ndim:
-            raise ShapeError(f"{what} found axis {a}; expected -{ndim} to {ndim - 1}.")
-    result = tuple(sorted(a % ndim for a in axes))
+        if not isinstance(a, int | np.integer) or not -ndim <= a < ndim:
+            raise ShapeError(f"{what} found axis {a!r}; expected -{ndim} to {ndim - 1}.")
+    result = tuple(sorted(int(a) % ndim for a in axes))
     if len(set(result)) != len(result):
         raise ShapeError(f"{what} found axis {axis}; expected each axis once.")
     return result

@@ -20,6 +20,7 @@ from engine.function import (
     apply,
     apply_all,
     function,
+    lift,
     primitive,
 )
 from engine.ops.reduce import broadcast_to, normalise_axes
@@ -256,9 +257,13 @@ class _Pad(Primitive):
 
 
 @function("reshape")
-def reshape(x: Any, shape: Sequence[int]) -> Any:
+def reshape(x: Any, shape: int | Sequence[int]) -> Any:
     """The same elements in row-major order in another shape; one size may be -1."""
-    sizes = [n if isinstance(n, int) else int(n) for n in shape]
+    if isinstance(shape, int | np.integer):
+        shape = (int(shape),)
+    if isinstance(shape, str) or not all(isinstance(n, int | np.integer) for n in shape):
+        raise ShapeError(f"reshape found shape {shape!r}; expected whole numbers.")
+    sizes = [n if isinstance(n, int) else int(n) for n in shape]  # "N" stays what it is called
     if sizes.count(-1) > 1:
         raise ShapeError(f"reshape found {tuple(shape)}; expected at most one -1.")
     known = math.prod(n for n in sizes if n != -1)
@@ -388,17 +393,23 @@ def slice_(x: Any, key: object) -> Any:
 @function("concatenate")
 def concatenate(*xs: Any, axis: int = 1) -> Any:
     """Operands joined along ``axis``."""
-    operands = tuple(xs[0]) if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs
+    operands = _operands(xs)
     if not operands:
         raise ShapeError("concatenate found no operands; expected at least one.")
     axis = normalise_axes("concatenate", axis, operands[0].ndim)[0]
     return operands[0] if len(operands) == 1 else apply("concatenate", *operands, axis=axis)
 
 
+def _operands(xs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values given one by one or as one sequence, arrays among them lifted."""
+    given = tuple(xs[0]) if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs
+    return lift(*given) if given else given
+
+
 @function("stack")
 def stack(*xs: Any, axis: int = 0) -> Any:
     """Operands of one shape joined along a new axis."""
-    operands = tuple(xs[0]) if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs
+    operands = _operands(xs)
     return concatenate(*(unsqueeze(x, axis) for x in operands), axis=axis)
 
 
@@ -407,6 +418,8 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 1) -> Any:
     """A tuple of parts along ``axis``: a number of equal ones, or of the given sizes."""
     axis = normalise_axes("split", axis, x.ndim)[0]
     size = x.shape[axis]
+    if isinstance(sections, str) or not isinstance(sections, int | Sequence | np.ndarray):
+        raise ShapeError(f"split found {sections!r}; expected a number of parts, or their sizes.")
     if isinstance(sections, int):
         if sections < 1 or size % sections:
             raise ShapeError(

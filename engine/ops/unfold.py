@@ -11,7 +11,7 @@ import numpy as np
 from engine.errors import ShapeError
 from engine.function import apply, function
 from engine.ops.shape import pad, stack
-from engine.ops.windows import Window, per_axis, window_for
+from engine.ops.windows import Sizes, Window, per_axis, window_for
 
 Parts = tuple[tuple[int, int, int], ...]
 
@@ -33,7 +33,7 @@ def unfold(
     x: Any,
     kernel_size: int | Sequence[int],
     stride: int | Sequence[int] = 1,
-    padding: Any = 0,
+    padding: Sizes = 0,
     dilation: int | Sequence[int] = 1,
 ) -> Any:
     """Windows of (N, C, H, W) as columns (N, C kh kw, number of windows), in PyTorch's order."""
@@ -54,7 +54,7 @@ def fold(
     size: int | Sequence[int],
     kernel_size: int | Sequence[int],
     stride: int | Sequence[int] = 1,
-    padding: Any = 0,
+    padding: Sizes = 0,
     dilation: int | Sequence[int] = 1,
 ) -> Any:
     """Images (N, C, *size) that are sums of windows: columns (N, C kh kw, number of windows).

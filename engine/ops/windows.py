@@ -12,6 +12,8 @@ from engine.errors import EngineError, ShapeError
 from engine.value import Shape
 
 Pads = tuple[tuple[int, int], ...]
+Sizes = Any
+"""A whole number for all spatial axes, or one for each; padding may be pairs, or a name."""
 
 
 class Window(NamedTuple):
@@ -129,7 +131,7 @@ def window_for(
     num_axes: int,
     kernel: int | Sequence[int],
     stride: int | Sequence[int] | None,
-    padding: Any,
+    padding: Sizes,
     dilation: int | Sequence[int] = 1,
 ) -> Window:
     """A checked window; the stride of None is the kernel's size."""

@@ -17,7 +17,7 @@ from engine.tensor import Tensor
 def require(name: str, value: float, *, low: float = 0.0, below: float | None = None) -> float:
     """``value`` as a float, or EngineError where it lies outside ``low <= value < below``."""
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, str) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     limit = math.inf if below is None else below
@@ -31,12 +31,14 @@ def require(name: str, value: float, *, low: float = 0.0, below: float | None = 
 
 def _checked(what: str, parameters: Any) -> list[Tensor]:
     """The parameters as a list, or EngineError where it holds something else."""
+    if isinstance(parameters, Tensor):
+        parameters = [parameters]
     if parameters is not None and not isinstance(parameters, Iterable):
         raise EngineError(
             f"{what} found a {type(parameters).__name__} as parameters; expected tensors, such as "
             "model.parameters()."
         )
-    listed = list(parameters or ())
+    listed = [] if parameters is None else list(parameters)
     for value in listed:
         if isinstance(value, Mapping):
             raise EngineError(

@@ -65,7 +65,8 @@ def clip_on_device(
 def check_limits(max_norm: float | None, max_value: float | None) -> None:
     """Raise unless both limits are None or more than 0."""
     for name, value in (("clip_norm", max_norm), ("clip_value", max_value)):
-        if value is not None and not 0 < value < math.inf:
+        number = isinstance(value, int | float | np.number)
+        if value is not None and not (number and 0 < value < math.inf):
             raise EngineError(f"clipping found {name}={value!r}; expected a number above 0.")
 
 

@@ -116,14 +116,16 @@ class PlanBuilder:
 
     def input(self, name: str, shape: Sequence[int | str], dtype: str = "float32") -> PlanValue:
         """Array that each batch brings; ``"N"`` stands for the batch size."""
-        return self._declare(Leaf("input", name, tuple(shape), named_dtype(f"'{name}'", dtype)))
+        return self._declare(
+            Leaf("input", name, _shape(name, shape), named_dtype(f"'{name}'", dtype))
+        )
 
     def parameter(
         self, name: str, shape: Sequence[int], init: str = "zeros", **options: Any
     ) -> PlanValue:
         """Trainable float32 array, drawn by the initialiser ``init`` when the plan is built."""
         checked(init, options)
-        leaf = Leaf("parameter", name, tuple(shape), np.dtype(np.float32), init, options)
+        leaf = Leaf("parameter", name, _shape(name, shape), np.dtype(np.float32), init, options)
         return self._declare(leaf)
 
     def state(
@@ -132,7 +134,14 @@ class PlanBuilder:
         """Array that is kept and saved but not trained, such as a running mean."""
         options = {"value": float(value)}
         return self._declare(
-            Leaf("state", name, tuple(shape), named_dtype(f"'{name}'", dtype), "constant", options)
+            Leaf(
+                "state",
+                name,
+                _shape(name, shape),
+                named_dtype(f"'{name}'", dtype),
+                "constant",
+                options,
+            )
         )
 
     def constant(self, data: Any) -> PlanValue:
@@ -239,7 +248,7 @@ class PlanBuilder:
         self,
         optimizer: Optimizer | None = None,
         seed: int | None = 0,
-        frozen: Sequence[str] = (),
+        frozen: str | Sequence[str] = (),
         num_threads: int = 0,
         max_threads: int = 0,
         clip_norm: float | None = None,
@@ -284,6 +293,11 @@ class PlanBuilder:
 
         require_device(device)
         check_limits(clip_norm, clip_value)
+        if optimizer is not None and not isinstance(optimizer, Optimizer):
+            raise PlanError(
+                f"build found optimizer={optimizer!r}; expected an optimiser, such as "
+                "engine.optim.Adam(1e-3)."
+            )
         whole = [("accumulate", accumulate, 1), ("num_threads", num_threads, 0)]
         whole += [("max_threads", max_threads, 0)]
         whole += [] if seed is None else [("seed", seed, 0)]
@@ -300,7 +314,7 @@ class PlanBuilder:
             self,
             optimizer,
             seed,
-            tuple(frozen),
+            listed("build", "frozen", frozen),
             num_threads,
             max_threads,
             limits,
@@ -333,6 +347,29 @@ class PlanBuilder:
             for v in call.inputs
             if isinstance(v, StaticValue) and v.name
         }
+
+
+def listed(what: str, name: str, given: Any) -> tuple[str, ...]:
+    """Names as a tuple; one may be given by itself.
+
+    Raises
+    ------
+    PlanError
+        If they are something else.
+    """
+    single = isinstance(given, str) or not isinstance(given, Iterable)
+    names = (given,) if single else tuple(given)
+    if not all(isinstance(n, str) for n in names):
+        raise PlanError(f"{what} found {name}={given!r}; expected a name, or a list of names.")
+    return names
+
+
+def _shape(name: str, shape: Any) -> SymbolicShape:
+    if isinstance(shape, str) or not isinstance(shape, Iterable):
+        raise PlanError(
+            f"'{name}' found shape {shape!r}; expected a sequence, such as ({shape!r},)."
+        )
+    return tuple(shape)
 
 
 class Tracer:

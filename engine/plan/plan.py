@@ -21,7 +21,7 @@ from engine.native import enabled as native_enabled
 from engine.ops.windows import channels_last
 from engine.optim.base import Optimizer, require
 from engine.optim.clipping import clip_flat, clip_on_device
-from engine.plan.builder import BATCH, Leaf, PlanBuilder, Tracer
+from engine.plan.builder import BATCH, Leaf, PlanBuilder, Tracer, listed
 from engine.plan.graph import StaticGraph, StaticValue
 from engine.plan.memory import ALIGNMENT, ordered_strides
 from engine.plan.program import Arena, NamedStep, Program
@@ -278,7 +278,7 @@ class Plan:
     def prepare(
         self,
         batch_size: int,
-        what: Sequence[str] = ("train",),
+        what: str | Sequence[str] = ("train",),
         progress: Callable[[int, int], None] | None = None,
     ) -> bool:
         """Have machine code generated for programs of this batch size; False if there is none.
@@ -291,14 +291,14 @@ class Plan:
 
         Parameters
         ----------
-        what : sequence of str
+        what : str or sequence of str
             "train", "gradients", "evaluate", "forward".
         progress : callable, optional
             ``progress(done, total)`` while kernels are compiled.
         """
         if not (cuda_enabled() if self.device == "gpu" else native_enabled()):
             return False
-        for name in what:
+        for name in listed("prepare", "what", what):
             key = (name, name in ("train", "gradients"), batch_size)
             compiled = self._compiled(*key)
             if key not in self._native:

@@ -68,8 +68,8 @@ def _conv(b, image, **options):
 
 
 DESCRIPTIONS = [
-    (lambda b, x, i: b.call("reshape", x, shape="ab"), "called wrongly"),
-    (lambda b, x, i: b.call("sum", x, axis="a"), "called wrongly"),
+    (lambda b, x, i: b.call("reshape", x, shape="ab"), "shape 'ab'; expected whole numbers"),
+    (lambda b, x, i: b.call("sum", x, axis="a"), "found axis 'a'; expected"),
     (lambda b, x, i: b.call("elu", x, alpha="q"), "expected a finite number"),
     (lambda b, x, i: b.call("split", x, 0), "expected a number that divides"),
     (lambda b, x, i: b.call("pad", x, (1, 1)), r"expected \(before, after\)"),
