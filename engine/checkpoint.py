@@ -56,27 +56,65 @@ def save(
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
-    """Arrays by name, and the text saved with them.
+    """Arrays by name, and the text saved with them. bfloat16, which NumPy lacks, becomes float32.
 
     Raises
     ------
     EngineError
-        If the file is no safetensors file, or is cut off.
+        If the file is no safetensors file, is cut off, or holds a type of which no array can be.
     OSError
         If it cannot be read.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError, deserialize, safe_open
 
     with open(path, "rb"):  # a missing or unreadable file is an OSError with its own words
         pass
     try:
         with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            for name, kind in kinds.items():
+                if kind not in KINDS:
+                    raise EngineError(
+                        f"'{os.fspath(path)}' holds '{name}' as {kind}; expected one of "
+                        f"{', '.join(KINDS)}. Convert it where it was made."
+                    )
+            raw = {}
+            if BFLOAT16 in kinds.values():
+                raw = dict(deserialize(Path(path).read_bytes()))  # type: ignore[no-untyped-call]
+            arrays = {
+                name: _widened(raw[name]) if kind == BFLOAT16 else file.get_tensor(name)
+                for name, kind in kinds.items()
+            }
             return arrays, dict(file.metadata() or {})
     except SafetensorError as error:
         raise EngineError(
             f"'{os.fspath(path)}' is no whole safetensors file ({error}). Save it again."
         ) from error
+
+
+BFLOAT16 = "BF16"
+KINDS = (
+    "F64",
+    "F32",
+    "F16",
+    BFLOAT16,
+    "I64",
+    "I32",
+    "I16",
+    "I8",
+    "U64",
+    "U32",
+    "U16",
+    "U8",
+    "BOOL",
+)
+"""What safetensors files may hold here, by their names for it."""
+
+
+def _widened(tensor: Mapping[str, Any]) -> Array:
+    """bfloat16 as the float32 whose upper half it is."""
+    bits = np.frombuffer(tensor["data"], "<u2").astype(np.uint32) << 16
+    return bits.view(np.float32).reshape(tensor["shape"])
 
 
 def _on_host(name: str, value: Any) -> Array:

@@ -28,6 +28,34 @@ def test_arrays_and_texts_come_back(tmp_path, rng):
         assert loaded[name].shape == array.shape
 
 
+@pytest.mark.torch
+def test_weights_that_torch_saved_in_16_bits_are_taken(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    wide = torch.randn(4, 3)
+    path = tmp_path / "w.safetensors"
+    for kind in (torch.bfloat16, torch.float16):
+        narrow = {"weight": wide.to(kind), "bias": torch.zeros(4, dtype=kind)}
+        save_file(narrow, path)
+        layer = nn.Linear(3, 4)
+        layer.load_state_dict(checkpoint.load(path)[0])
+        assert layer.weight.dtype == np.float32
+        np.testing.assert_array_equal(layer.weight.numpy(), narrow["weight"].float().numpy())
+
+
+@pytest.mark.torch
+def test_a_type_of_which_no_array_can_be_is_named(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    path = tmp_path / "w.safetensors"
+    save_file({"w": torch.zeros(2).to(torch.float8_e5m2)}, path)
+    with pytest.raises(EngineError, match="holds 'w' as F8_E5M2; expected one of F64"):
+        checkpoint.load(path)
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "w.safetensors"
     checkpoint.save(path, {"a": np.zeros(1)})
