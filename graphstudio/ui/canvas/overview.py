@@ -263,9 +263,13 @@ class Overview:
                 paint_badge(painter, style, kind, rect.topRight(), size / scale)
 
 
-CAPTION_HEIGHT, CAPTION_WIDTH = 28.0, 44.0
+CAPTION_HEIGHT, CAPTION_WIDTH = 24.0, 44.0
 """Pixels of a node from which it has room for its name. The height is that of a node with one row
 of ports, so that at any zoom all nodes have their names or none has."""
+
+
+ICON_LEAST = 10.0
+"""Pixels from which icons can be told apart. Where there is no room for both, the name stays."""
 
 
 def _paint_fine(
@@ -285,17 +289,18 @@ def _paint_fine(
     painter.translate(rect.topLeft())
     painter.scale(1 / scale, 1 / scale)
     dpr = painter.device().devicePixelRatioF()
+    row = scale * (HEADER + INFO + ROW + FOOTER)
+    named = row > CAPTION_HEIGHT and width > CAPTION_WIDTH
     top = 0.0
-    if scale * (HEADER + INFO + ROW + FOOTER) > CAPTION_HEIGHT and width > CAPTION_WIDTH:
+    if named:
         caption = style.line(item.node.label, "caption", width - 4)
         painter.setPen(ink)
         painter.setFont(style.caption_font)
         top = caption.height + 2
-        painter.drawStaticText(
-            QPointF((width - caption.width) / 2, height - top - 1), caption.static
-        )
-    side = min(18.0, height - top - 4, width - 4)
-    if side >= 8:
+        below = height - top - 1 if row - top - 4 >= ICON_LEAST else (height - caption.height) / 2
+        painter.drawStaticText(QPointF((width - caption.width) / 2, below), caption.static)
+    side = min(18.0, row - top - 4, width - 4)
+    if side >= ICON_LEAST:
         box = QRectF((width - side) / 2, (height - top - side) / 2 + 0.5, side, side)
         style.draw_icon(painter, face.type_id, box, dpr, ink)
     painter.restore()

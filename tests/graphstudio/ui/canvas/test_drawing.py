@@ -385,11 +385,12 @@ def test_far_out_the_title_of_a_frame_is_seen_over_its_nodes(view, model):
     assert max(rows) - min(rows) >= 6  # all of a capital letter
 
 
+@pytest.mark.parametrize("zoom", [0.26, 0.31])
 @pytest.mark.parametrize("name", ["conv", "add"])
-def test_far_out_nodes_of_any_height_have_their_names(view, model, name):
+def test_far_out_nodes_of_any_height_have_their_names(view, model, name, zoom):
     """One row of ports or two: a name here and none there would look like a mistake."""
     project = model.project
-    view.set_zoom(0.31)
+    view.set_zoom(zoom)
     item = view.graph_scene.nodes[model[name]]
     view.center_on(item.body_rect().center())
     pictures = []
