@@ -240,7 +240,12 @@ def taking_arrays(f: Callable[..., Any]) -> Callable[..., Any]:
                 return lifted(args, options)
         if options and any(type(value) is ndarray for value in options.values()):
             return lifted(args, options)
-        return f(*args, **options)
+        try:
+            return f(*args, **options)
+        except TypeError as error:
+            if options.keys() - parameters.keys():
+                error.add_note(f"It takes {', '.join(parameters)}.")
+            raise
 
     return call
 

@@ -52,11 +52,15 @@ _OPS = {
     "msort": "sort",
     "repeat": "tile",
     "sub": "subtract",
+    "tril": "where, with a mask of numpy.tri",
+    "triu": "where, with a mask of numpy.tri",
     "view": "reshape",
     **{f"{name}_loss": text for name, text in _LOSSES.items()},
 }
 NAMES: dict[str, dict[str, str]] = {
     "Tensor": {
+        "astype": "cast",
+        "dot": "@",
         "bool": 'cast("bool")',
         "clone": "engine.tensor(x)",
         "contiguous": "x itself; the engine sees to it",
@@ -110,6 +114,13 @@ NAMES: dict[str, dict[str, str]] = {
         "L1Loss": "engine.losses.mae",
         "MSELoss": "engine.losses.mse",
         "NLLLoss": "engine.losses.cross_entropy, of logits",
+        "Bilinear": "engine.ops.einsum",
+        "ConstantPad2d": "Pad",
+        "CosineSimilarity": "engine.ops.l2_normalize of both, and a product",
+        "ReflectionPad2d": 'Pad(..., "reflect")',
+        "ReplicationPad2d": 'Pad(..., "edge")',
+        "Transformer": "TransformerEncoder, and TransformerDecoder",
+        "ZeroPad2d": "Pad",
         "Parameter": "engine.tensor(..., requires_grad=True), or nn.new_parameter",
         "ParameterList": "an attribute for each parameter",
         "SmoothL1Loss": "engine.losses.huber",
@@ -121,6 +132,19 @@ NAMES: dict[str, dict[str, str]] = {
         "weight_norm": "WeightNorm, around a layer",
         "utils": "engine.optim.clip_norm and clip_value",
     },
+    "Module": {
+        "add_module": "Python's setattr",
+        "buffers": "named_tensors",
+        "cpu": 'to("cpu")',
+        "cuda": 'to("gpu")',
+        "named_buffers": "named_tensors",
+        "named_children": "children",
+        "register_buffer": "an attribute that is a tensor",
+        "register_module": "Python's setattr",
+        "register_parameter": "an attribute that is a tensor with requires_grad=True",
+        "requires_grad_": "freeze, or unfreeze",
+        **dict.fromkeys(("double", "float", "half"), "parameters of float32"),
+    },
     "engine.optim": {
         "NAdam": "Nadam",
         "lr_scheduler": "schedules",
@@ -129,10 +153,12 @@ NAMES: dict[str, dict[str, str]] = {
 }
 
 
-def explained(where: str, name: str) -> str:
+def explained(where: str, name: str, owner: str = "") -> str:
     """The words of an AttributeError about ``name``, with what it is called here if it is known."""
-    text = f"{where} has no '{name}'"
+    text = f"{owner or where} has no '{name}'"
     known = NAMES[where].get(name)
+    if known is None and where == "engine" and name in _OPS:
+        known = f"engine.ops.{_OPS[name]}"
     if known is not None:
         return f"{text}; use {known}."
     if name in Value.functions and where in ("Tensor", "engine"):

@@ -26,6 +26,8 @@ from engine.function import (
 from engine.random import next_key
 from engine.value import FLOATS, Spec, Value, named_dtype
 
+_PLAIN = frozenset((bool, float, int, list, tuple))
+
 Hook = Callable[["Tensor"], "Tensor | None"]
 
 
@@ -76,6 +78,11 @@ class Tensor(Value):
     )
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
+        if type(data) in _PLAIN:
+            raise EngineError(
+                f"Tensor found a {type(data).__name__}; expected an array. "
+                "engine.tensor makes a tensor of lists and numbers."
+            )
         if requires_grad and data.dtype not in FLOATS:
             raise DTypeError(
                 f"requires_grad found element type {data.dtype.name}; expected float32 or float64."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -93,6 +93,14 @@ class Module(ABC):
             self._hooks = tuple(h for h in self._hooks if h is not hook)
 
         return remove
+
+    if not TYPE_CHECKING:  # which would take any name for one that exists
+
+        def __getattr__(self, name: str) -> Any:
+            from engine.other_names import explained
+
+            words = explained("Module", name, type(self).__name__)
+            raise AttributeError(words, name=name, obj=self)
 
     # What it holds ------------------------------------------------------------------------
 

@@ -23,8 +23,9 @@ def require(name: str, value: float, *, low: float = 0.0, below: float | None = 
     limit = math.inf if below is None else below
     if not low <= number < limit:
         upper = "" if below is None else f" and below {below:g}"
+        found = f"a {type(value).__name__}" if isinstance(value, list | tuple) else repr(value)
         raise EngineError(
-            f"optimizer found {name}={value!r}; expected a number of {low:g} or more{upper}."
+            f"optimizer found {name}={found}; expected a number of {low:g} or more{upper}."
         )
     return number
 

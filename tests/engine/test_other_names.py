@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from operator import attrgetter
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import engine
 from engine.other_names import NAMES
 
 OWNERS = {
+    "Module": engine.nn.ReLU(),
     "Tensor": engine.tensor([1.0]),
     "engine": engine,
     "engine.losses": engine.losses,
@@ -53,3 +55,24 @@ def test_operations_are_found_from_a_tensor_and_from_the_top():
     with pytest.raises(AttributeError, match=r"engine.nn has no 'Nonsense'\."):
         engine.nn.Nonsense  # noqa: B018
     assert not hasattr(engine.tensor([1.0]), "__array_interface__")
+
+
+def test_names_of_operations_and_the_owner_s_own_name_are_said():
+    with pytest.raises(AttributeError, match=r"engine has no 'cat'; use engine.ops.concatenate\."):
+        engine.cat  # noqa: B018
+    with pytest.raises(AttributeError, match=r"Sequential has no 'cuda'; use to"):
+        engine.nn.Sequential().cuda()
+    with pytest.raises(AttributeError, match=r"Linear has no 'wieght'\."):
+        engine.nn.Linear(2, 2).wieght  # noqa: B018
+    assert copy.deepcopy(engine.nn.Linear(2, 2)).weight.shape == (2, 2)
+
+
+def test_a_keyword_that_is_none_is_answered_with_those_there_are():
+    with pytest.raises(TypeError, match="'dim'") as caught:
+        engine.ops.softmax(engine.tensor([1.0]), dim=0)
+    assert caught.value.__notes__ == ["It takes x, axis."]
+
+
+def test_a_tensor_is_made_of_an_array():
+    with pytest.raises(engine.EngineError, match=r"Tensor found a list; .* engine.tensor makes"):
+        engine.Tensor([1.0])
