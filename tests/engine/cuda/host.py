@@ -23,6 +23,7 @@ from engine.cuda import ptx
 from engine.cuda.emit import LANES, DeviceFunction
 from engine.native.emit import I64, Fold, Val, const
 from engine.native.jit import processor
+from tests.engine import cupy_double
 
 
 class HostFunction(DeviceFunction):
@@ -145,6 +146,7 @@ class _Module:
             assert len(args) == count
             assert all(type(a) is np.uint64 for a in args)
             self._driver.launches[name] += 1
+            cupy_double.tell("launch", name, grid, block, args)
             function = self._driver.compiled(self._text)[name]
             function(grid[0] * block[0], *map(int, args))
 

@@ -11,7 +11,16 @@ from engine.errors import EngineError
 from engine.optim import SGD, Adam
 from engine.plan import PlanBuilder
 from tests.engine import cupy_double
-from tests.engine.plan.test_device import MODELS, OPTIMIZERS, SETTINGS, _agree, _batch, cnn, mlp
+from tests.engine.plan.test_device import (
+    MODELS,
+    OPTIMIZERS,
+    SETTINGS,
+    _agree,
+    _batch,
+    _told,
+    cnn,
+    mlp,
+)
 from tests.engine.test_every_op import DESCRIBED, _arrays, _plan
 
 STEADY = ("sgd", "nesterov", "adagrad")
@@ -144,6 +153,19 @@ def test_a_prepared_step_is_one_transfer_in_and_one_out(driver, model):
     for _ in range(2):
         plan.train_step(batch)
     assert cupy_double.transfers == {"in": 2, "out": 2}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_prepared_step_tells_the_device_the_same(driver, model, setting):
+    """So that it can be recorded: the same launches, with the same addresses."""
+    settings = SETTINGS[setting]
+    plan = MODELS[model]().build(Adam(0.01), device="gpu", **settings)
+    plan.prepare(4)
+    period = settings.get("accumulate", 1)
+    told = _told(plan, 3 * period)
+    assert told[period : 2 * period] == told[2 * period :]
+    assert any(name == "launch" for name, _ in told[-1])
 
 
 def test_the_same_bytes_run_after_run(driver):

@@ -221,13 +221,19 @@ def test_every_step_tells_the_device_the_same(double, model, optimizer, setting)
     settings = SETTINGS[setting]
     plan = MODELS[model]().build(OPTIMIZERS[optimizer](), device="gpu", **settings)
     period = settings.get("accumulate", 1)
+    told = _told(plan, 3 * period)
+    assert told[period : 2 * period] == told[2 * period :]
+
+
+def _told(plan, count):
+    """What each of several steps tells the device; batches, keys and learning rates differ."""
     steps = []
-    for i in range(3 * period):
+    for i in range(count):
         plan.learning_rate = 0.1 / (i + 1)
         with cupy_double.recorded() as told:
             plan.train_step(_batch(plan, 4, i))
         steps.append(told.calls)
-    assert steps[period : 2 * period] == steps[2 * period :]
+    return steps
 
 
 def test_what_a_step_sends_stays_as_it_is_until_it_has_arrived(double):
