@@ -12,7 +12,7 @@ from engine.errors import DTypeError, ShapeError
 from engine.function import Call, Primitive, Step, apply, function, lift, lift_ids, primitive
 from engine.ops.elementwise import broadcast_shapes
 from engine.ops.reduce import normalise_axes, reduced_shape, sum_to
-from engine.value import FLOATS, Spec, Value, named_dtype, same_dtype
+from engine.value import FLOATS, Spec, Value, named_dtype, require_float, same_dtype
 
 BOOL = np.dtype(bool)
 
@@ -134,6 +134,7 @@ class _Accuracy(Primitive):
 
     def infer(self, *inputs: Spec, **attrs: Any) -> Spec:
         check_ids("accuracy", *inputs)
+        require_float("accuracy", inputs[0])  # the share has the logits' type
         return Spec((), inputs[0].dtype)
 
     def prepare(
