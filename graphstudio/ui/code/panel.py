@@ -182,6 +182,7 @@ class CodePanel(QWidget):
     def refresh(self) -> None:
         """Generate the script of the graph as it is now, unless it has errors."""
         result = self._project.check_now()
+        self._timer.stop()  # whatever it waited for is in what begins now
         self._show_problem(result)
         if not result.ok:
             self._copy_next = False
