@@ -55,12 +55,14 @@ def long_product(w: Writer, a: Any, b: Any, out: Any) -> None:
     # The gaps keep the panels off equal lines of the cache.
     a_panel = -(-length * tile.rows // GRAIN) * GRAIN + GRAIN
     b_panel = length * wide + GRAIN
-    size = row_blocks * a_panel + blocks * b_panel
-    room = w.scratch(w.max_threads * size)
+    # Of the longer side each thread fills only its own panels; of the other, all, for itself.
+    sizes = row_blocks * a_panel, blocks * b_panel
+    each, together = sizes if by_columns else sizes[::-1]
+    room = w.scratch(together + w.max_threads * each)
 
     def write(f: Function, thread: Val, count: Val, pa: Val, pb: Val, pc: Val, pr: Val) -> None:
-        left = f.at(pr, (thread, size))
-        right = f.at(left, (row_blocks, a_panel))
+        mine = f.at(pr, (together, 1), (thread, each))
+        left, right = (mine, pr) if by_columns else (pr, mine)
         if by_columns:
             first, last = const(0), const(row_blocks)
             begin, end = f.share(blocks, thread, count)

@@ -178,3 +178,16 @@ def test_pooling(check, kind, kernel, stride, channels):
         return b.call(kind, x, **sizes, **extra)
 
     check(make, (3, channels, 7, 8))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(64, 4096), (4096, 64)])
+def test_the_longer_side_of_a_long_product_is_copied_once_by_all_threads(rows, columns):
+    from engine.native.lowerings.long_product import PIECE, long_product, suits
+    from engine.native.writer import Writer
+
+    a, b = np.zeros((1024, rows), np.float32).T, np.zeros((1024, columns), np.float32)
+    assert suits(a, b)
+    w = Writer(max_threads=8)
+    long_product(w, a, b, np.zeros((rows, columns), np.float32))
+    copied = PIECE * (4096 + 8 * 64)
+    assert copied <= w.memory[0].size < 1.25 * copied
