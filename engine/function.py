@@ -145,15 +145,30 @@ class Primitive(ABC):
         return types
 
 
-def measure(ids: Array, ends: Array, attrs: Mapping[str, Any]) -> None:
-    """Write the least and the greatest of ``ids`` into ``ends`` (2,), without waiting for them.
+def measuring(ids: Array, ends: Array, attrs: Mapping[str, Any]) -> Step:
+    """A step that writes the least and the greatest of ``ids`` into ``ends`` (2,).
 
-    Both are in range if and only if all are; the ids that ``attrs`` says to ignore count as 0.
+    Both are in range if and only if all are; the ids that ``attrs`` says to ignore count as 0. It
+    neither waits for them nor allocates.
     """
-    ignore = attrs.get("ignore_index")
-    counted = ids if ignore is None else np.where(ids == ignore, 0, ids)
-    np.min(counted, out=ends[0, ...])
-    np.max(counted, out=ends[1, ...])
+    low, high = ends[0, ...], ends[1, ...]
+
+    def extremes() -> None:
+        np.min(seen, out=low)
+        np.max(seen, out=high)
+
+    if "ignore_index" not in attrs:
+        seen = ids
+        return extremes
+    ignore: int = attrs["ignore_index"]
+    seen, counts = np.empty_like(ids), np.empty_like(ids, dtype=bool)
+
+    def counted() -> None:
+        np.not_equal(ids, ignore, out=counts)
+        np.multiply(ids, counts, out=seen)
+        extremes()
+
+    return counted
 
 
 class ViewPrimitive(Primitive):

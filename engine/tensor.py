@@ -18,7 +18,7 @@ from engine.function import (
     is_observed,
     is_recording,
     lift,
-    measure,
+    measuring,
     recording,
     tell,
     walk_back,
@@ -285,7 +285,7 @@ def _check_on_device(
     """Refuse indices out of range, as the kernel itself does on the host."""
     if ids.size:
         ends = array_module(ids).empty(2, ids.dtype)
-        measure(ids, ends, attrs)
+        measuring(ids, ends, attrs)()
         primitive.check(to_numpy(ends), *specs, **attrs)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.backend import Array, address, aligned, carved, fetch, pinned, send, wait
-from engine.function import Call, Step, measure
+from engine.function import Call, Step, measuring
 from engine.plan.memory import ALIGNMENT, ordered_strides
 from engine.value import Shape
 
@@ -131,7 +131,7 @@ class Exchange:
         self._after.append(check)
         ends = self.results.arrays[_ends(call)]
 
-        return Guarded(lambda: measure(ids, ends, call.attrs), run)
+        return Guarded(measuring(ids, ends, call.attrs), run)
 
     def open(self) -> None:
         """Wait until the host may write to ``feed``: a step that was left may still be copying."""

@@ -326,6 +326,25 @@ def test_computed_indices_out_of_range_are_told_with_the_results(double):
             made.forward({"x": x})
 
 
+def test_computed_labels_are_looked_at_without_memory_of_their_own(double):
+    b = PlanBuilder()
+    x, labels = b.input("x", ("N", 3)), b.input("labels", ("N",))
+    b.loss("l", b.call("cross_entropy", x, b.call("cast", labels, dtype="int64")))
+    plan = b.build(device="gpu")
+    rows = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    found = []
+    for last in (-100.0, 2.0):
+        batch = {"x": rows, "labels": np.array([0, 1, 2, last], np.float32)}
+        with cupy_double.recorded() as told:
+            found.append(plan.evaluate(batch)["l"])
+    assert not told.made
+    shares = np.exp(rows) / np.exp(rows).sum(1, keepdims=True)
+    each = -np.log(shares[range(4), [0, 1, 2, 2]])
+    assert found == pytest.approx([each[:3].mean(), each.mean()], rel=1e-6)
+    with pytest.raises(EngineError, match="label 3"):
+        plan.evaluate({**batch, "labels": np.array([0, 3, 2, -100], np.float32)})
+
+
 def test_ignored_labels_do_not_count(double):
     found = []
     for device in ("gpu", "cpu"):
