@@ -154,7 +154,8 @@ def lower_gather_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     lines = [n for i, n in enumerate(ids.shape) if i != axis] or [1]
     length, size = ids.shape[axis], out.shape[axis]
     gs, ns, os = (element_strides(v) for v in (g, ids, out))
-    w.before.append(lambda: check_range("gather", ids, size))
+    what = "scatter_add" if step.name == "scatter" else "gather"
+    w.before.append(lambda: check_range(what, ids, size))
 
     def write(f: Function, thread: Val, count: Val, po: Val, pg: Val, pi: Val) -> None:
         b = f.b

@@ -1,4 +1,4 @@
-"""What works along one axis in any memory order: softmax, log-softmax, greatest, product.
+"""What works along one axis in any memory order: softmax, log-softmax, greatest, product, sums.
 
 Where the other axes lie fastest in memory, a register takes a piece of several lines at once;
 where the axis itself does, a register takes a piece of one line.
@@ -253,4 +253,26 @@ def lower_prod_of_others(w: Writer, steps: Sequence[NamedStep]) -> int:
 
     axis = step.attrs["axis"] % x.ndim
     each_line(w, ("prod-of-others",), axis, [out], [x], body, in_order=True)
+    return 1
+
+
+@lowering("cumsum")
+def lower_cumsum(w: Writer, steps: Sequence[NamedStep]) -> int:
+    """The sum so far, in order, as NumPy adds it up."""
+    step = steps[0]
+    x, out = step.inputs[0], step.outputs[0]
+    if not _floats(x, out):
+        return 0
+    from_end = step.attrs["from_end"]
+
+    def body(line: Line) -> None:
+        b = line.f.b
+        nothing = f32(0.0) if line.width == 1 else line.f.splat(f32(0.0), line.width)
+        with line.f.loop(0, line.size, carry=[nothing]) as k:
+            place = b.sub(const(line.size - 1), k.index) if from_end else k.index
+            total = b.fadd(k.carried[0], line.load(1, place, 1))
+            line.store(total, 0, place, 1)
+            k.next = [total]
+
+    each_line(w, ("cumsum", from_end), step.attrs["axis"] % x.ndim, [out], [x], body, in_order=True)
     return 1

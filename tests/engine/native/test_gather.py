@@ -110,3 +110,16 @@ def test_indices_computed_in_the_same_program_are_checked_too():
     batch["x"][2, 5] = 1.0
     with pytest.raises(EngineError, match="found index 5"):
         plan.train_step(batch)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_sums_into_named_places(verify, axis):
+    shape = (5, 6, 19)
+    taken = tuple(23 if i == axis else n for i, n in enumerate(shape))
+
+    def make(b, x, t):
+        base = b.call("mean", x, axis=axis, keepdims=True)
+        source = b.call("broadcast_to", base, shape=("N", *taken[1:]))
+        return b.call("scatter_add", x, t, source, axis=axis)
+
+    verify(make, shape, {"t": ids(taken, shape[axis])})

@@ -1,4 +1,4 @@
-"""Softmax, log-softmax, greatest, smallest, product and argmax along any axes, natively."""
+"""Softmax, log-softmax, sums so far, greatest, smallest, product and argmax, natively."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ SHAPES = [(1, 1, 1), (5, 6, 19), (3, 33, 4), (40, 2, 70)]
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
-def test_softmax_along_any_axis(verify, name, axis, shape):
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "cumsum"])
+def test_softmax_and_sums_along_any_axis(verify, name, axis, shape):
     verify(lambda b, x: b.call(name, x, axis=axis), shape, spread=3.0)
 
 

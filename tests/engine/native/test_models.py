@@ -148,5 +148,6 @@ def test_training_is_one_native_call(describe):
 def test_every_primitive_has_a_native_form():
     from engine.native.lowerings import table
 
-    # Only the gradient of a max pool's gradient, which no plan takes, is left to NumPy.
-    assert set(PRIMITIVES) - set(table()) == {"max_pool_gather"}
+    # Left to NumPy: the gradient of a max pool's gradient, which no plan takes, NumPy's own sort,
+    # and the loss whose sums go through time in float64, a few calls a step over whole batches.
+    assert set(PRIMITIVES) - set(table()) == {"max_pool_gather", "argsort", "ctc"}
