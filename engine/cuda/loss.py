@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from llvmlite import ir
 
 from engine.cuda.emit import LANES, DeviceFunction
+from engine.cuda.sums import DOUBLE, add_up
 from engine.native import mathfn
 from engine.native.emit import F32, Val, const, f32
 from engine.native.lowerings.gather import index_at
@@ -19,10 +20,7 @@ from engine.native.writer import Writer
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
 
-DOUBLE = ir.DoubleType()
 LABELS = ("int64", "int32", "uint8")
-CHUNK = 1024
-"""Terms of a long sum that one warp adds up."""
 
 
 def _taken(logits: Any, ids: Any) -> bool:
@@ -96,7 +94,7 @@ def lower_cross_entropy(w: Writer, steps: Sequence[NamedStep]) -> int:
         total, counted = totals
         f.b.store(f.b.fptrunc(f.b.fdiv(total, _at_least_one(f, counted)), F32), po)
 
-    _add_up(w, ("mean-loss", ignore), n, [losses, labels], terms, loss, mean, 2)
+    add_up(w, ("mean-loss", ignore), n, [losses, labels], terms, loss, mean, 2)
     return 1
 
 
@@ -131,7 +129,7 @@ def lower_cross_entropy_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     def count_them(f: DeviceFunction, po: Val, totals: list[Val]) -> None:
         f.b.store(f.b.fptrunc(_at_least_one(f, totals[0]), F32), po)
 
-    _add_up(w, ("count-labels", ignore), n, [labels], terms, counted, count_them, 1)
+    add_up(w, ("count-labels", ignore), n, [labels], terms, counted, count_them, 1)
 
     def write(f: DeviceFunction, thread: Val, count: Val, *pointers: Val) -> None:
         b, (po, pi, pg, pc, *source) = f.b, pointers
@@ -206,57 +204,5 @@ def lower_accuracy(w: Writer, steps: Sequence[NamedStep]) -> int:
     def share(f: DeviceFunction, po: Val, totals: list[Val]) -> None:
         f.b.store(f.b.fptrunc(f.b.fdiv(totals[0], ir.Constant(DOUBLE, float(n))), F32), po)
 
-    _add_up(w, ("share-of-hits",), n, [hits], terms, out, share, 1)
+    add_up(w, ("share-of-hits",), n, [hits], terms, out, share, 1)
     return 1
-
-
-def _add_up(
-    w: Writer,
-    key: tuple[Any, ...],
-    n: int,
-    arrays: Sequence[Any],
-    terms: Callable[..., list[Val]],
-    out: Any,
-    finish: Callable[..., None],
-    num_sums: int,
-) -> None:
-    """``finish(f, out, totals)`` with float64 totals of ``terms(f, i, *arrays)`` over ``range(n)``.
-
-    A warp adds up a chunk; if there are several, what they found is added up in the same way.
-    """
-    chunks = -(-n // CHUNK)
-    target = out if chunks == 1 else w.scratch(2 * chunks * num_sums).view(np.float64)
-
-    def write(f: DeviceFunction, thread: Val, count: Val, po: Val, *pointers: Val) -> None:
-        b = f.b
-
-        def line(positions: list[Val], _width: int) -> None:
-            (chunk,) = positions
-            first = b.mul(chunk, const(CHUNK))
-            after = b.add(first, const(CHUNK))
-            last = b.select(b.icmp_signed("<", after, const(n)), after, const(n))
-
-            def own(lane: Val) -> list[Val]:
-                zeros = [ir.Constant(DOUBLE, 0.0)] * num_sums
-                begin = b.add(first, lane)
-                with f.loop(begin, last, LANES, carry=zeros, may_be_empty=True) as i:
-                    found = terms(f, i.index, *pointers)
-                    i.next = [b.fadd(a, t) for a, t in zip(i.carried, found, strict=True)]
-                return i.result
-
-            totals = f.by_lane(own, [b.fadd] * num_sums)
-            if chunks == 1:
-                finish(f, po, totals)
-                return
-            for j, total in enumerate(totals):
-                b.store(total, f.at(po, (chunk, num_sums), (j, 1)))
-
-        f.walk([chunks], thread, count, line, lines=True)
-
-    w.kernel((*key, n), [target, *arrays], write, ())
-    if chunks > 1:
-
-        def parts(f: DeviceFunction, i: Val, pt: Val) -> list[Val]:
-            return [f.b.load(f.at(pt, (i, num_sums), (j, 1))) for j in range(num_sums)]
-
-        _add_up(w, (*key, n, "chunks"), chunks, [target], parts, out, finish, num_sums)

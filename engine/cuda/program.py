@@ -11,11 +11,12 @@ import numpy as np
 from engine.backend import address, kernels_of
 from engine.cuda import loss
 from engine.cuda.ptx import BLOCK, assemble
+from engine.cuda.sums import column_sums, lower_sum
 from engine.cuda.writer import DeviceScratch, DeviceWriter, outline
-from engine.native.lowerings import Lowering, step_forms
+from engine.native.lowerings import Lowering, norm, norm_copied, step_forms
 from engine.native.lowerings.elementwise import RULES
 from engine.native.program import AHEAD
-from engine.native.writer import ArrayType, Scratch
+from engine.native.writer import ArrayType, Scratch, Writer
 from engine.plan.transfer import Guarded
 
 if TYPE_CHECKING:
@@ -31,12 +32,25 @@ LINES = (
     "standardize_gradient",
     "prod_of_others",
 )
+
+
+Form = Callable[["Writer", "Sequence[NamedStep]", norm.Sums], int]
+
+
+def _batch_norm(first: Form, second: Form) -> Lowering:
+    """The native form with sums for the GPU, or that of copies."""
+    return lambda w, steps: first(w, steps, column_sums) or second(w, steps, column_sums)
+
+
 OWN: dict[str, Lowering] = {
+    "sum": lower_sum,
+    "batch_norm_training": _batch_norm(norm.lower_forward, norm_copied.lower_forward),
+    "batch_norm_gradient": _batch_norm(norm.lower_gradient, norm_copied.lower_gradient),
     "cross_entropy": loss.lower_cross_entropy,
     "cross_entropy_gradient": loss.lower_cross_entropy_gradient,
     "accuracy": loss.lower_accuracy,
 }
-"""Forms for the GPU alone."""
+"""Forms for the GPU alone, or with sums of its own."""
 
 Call = Callable[[], object]
 
@@ -66,14 +80,13 @@ def lower(
     steps: Sequence[NamedStep],
     finish: Callable[[DeviceWriter], bool] | None = None,
     pool: Scratch | None = None,
-) -> tuple[list[Call], Launch | None]:
+) -> tuple[list[Call], list[Launch]]:
     """The program's calls: launches where a form for the GPU exists, CuPy's kernel elsewhere.
 
     Parameters
     ----------
     finish : callable, optional
-        Writes one launch that is not part of the program: the second result, None if ``finish``
-        returned False.
+        Writes launches that are no part of the program: the second result.
     pool : Scratch, optional
         Working memory of the kernels, which programs share that never run at the same time.
     """
@@ -96,10 +109,12 @@ def lower(
         else:
             calls.append(steps[at].run)
         at += done or 1
-    finished = finish is not None and finish(writer)
+    written = len(writer.launches)
+    if finish is not None:
+        finish(writer)
     launches = _launches(writer)
     found = [launches[call] if isinstance(call, int) else call for call in calls]
-    return found, launches[-1] if finished else None
+    return found, launches[written:]
 
 
 def _forms() -> dict[str, Lowering]:

@@ -81,7 +81,13 @@ class DeviceWriter(Writer):
         parts = key, types, sharing(arrays, uses)
         kernel = self._named.get(parts)
         if kernel is None:
-            words = re.sub(r"\W", "_", str(key[0]))
-            kernel = Kernel(f"{words}_{len(self._named)}", *parts[1:], write)
+            kernel = Kernel(f"{_label(key)}_{len(self._named)}", *parts[1:], write)
             self._named[parts] = kernel
         self.launches.append((kernel, list(arrays)))
+
+
+def _label(key: tuple[Any, ...]) -> str:
+    """What a kernel does, for those who look at launches: the steps that it joins, say."""
+    first = key[1][0] if key[0] == "elementwise" else key[0]
+    words = first if isinstance(first, str) else "_".join(name for name, _ in first)
+    return re.sub(r"\W", "_", words)

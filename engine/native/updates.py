@@ -73,7 +73,7 @@ def lower_update(
     kept = [state[name] for name in optimizer.state_names]
     max_norm, max_value = limits
     scalars = w.kept(len(optimizer.numbers(1)) + len(constants))
-    scale = [] if max_norm is None else [_norm_scale(w, gradients, max_norm, norm)]
+    scale = [] if max_norm is None else [_scale(w, gradients, max_norm, norm)]
 
     def before() -> None:
         optimizer.num_steps += 1
@@ -81,12 +81,7 @@ def lower_update(
 
     def body(f: Function, p: Val, g: Val, *rest: Val) -> list[Val]:
         more = list(rest)
-        if scale:
-            g = f.b.fmul(g, more.pop(0))
-        if max_value is not None:
-            low, high = f32(-max_value), f32(max_value)
-            g = f.b.select(f.b.fcmp_ordered("<", g, low), low, g)
-            g = f.b.select(f.b.fcmp_ordered(">", g, high), high, g)
+        g = limited(f, g, more.pop(0) if scale else None, max_value)
         return rule(f, p, g, more[: len(kept)], more[len(kept) :])
 
     w.before.append(before)
@@ -97,8 +92,29 @@ def lower_update(
     return True
 
 
-def _norm_scale(w: Writer, gradients: Any, max_norm: float, norm: Any) -> Any:
-    """The factor by which the gradients' norm comes down to ``max_norm``, at most 1: (1,)."""
+def limited(f: Function, g: Val, scale: Val | None, max_value: float | None) -> Val:
+    """A gradient within the limits."""
+    b = f.b
+    if scale is not None:
+        g = b.fmul(g, scale)
+    if max_value is not None:
+        low, high = f32(-max_value), f32(max_value)
+        g = b.select(b.fcmp_ordered("<", g, low), low, g)
+        g = b.select(b.fcmp_ordered(">", g, high), high, g)
+    return g
+
+
+def norm_scale(f: Function, norm: Val, max_norm: float) -> Val:
+    """The factor by which a norm, float64, comes down to ``max_norm``: at most 1, in float32."""
+    b = f.b
+    wanted = b.fdiv(ir.Constant(DOUBLE, max_norm), b.fadd(norm, ir.Constant(DOUBLE, 1e-6)))
+    one = ir.Constant(DOUBLE, 1.0)
+    # Unordered: a gradient that is no number must not be hidden.
+    return b.fptrunc(b.select(b.fcmp_unordered("<", wanted, one), wanted, one), F32)
+
+
+def _scale(w: Writer, gradients: Any, max_norm: float, norm: Any) -> Any:
+    """``norm_scale`` of the gradients' norm: (1,)."""
     parts = w.scratch(2 * w.max_threads).view(np.float64)
     scale = w.scratch(1)
     size, lanes = gradients.size, w.lanes
@@ -132,11 +148,7 @@ def _norm_scale(w: Writer, gradients: Any, max_norm: float, norm: Any) -> Any:
                 t.next = [b.fadd(t.carried[0], b.load(f.at(pp, (t.index, 1))))]
             root = b.call(f.module.declare_intrinsic("llvm.sqrt", [DOUBLE]), [t.result[0]])
             b.store(root, pn)
-            wanted = b.fdiv(ir.Constant(DOUBLE, max_norm), b.fadd(root, ir.Constant(DOUBLE, 1e-6)))
-            one = ir.Constant(DOUBLE, 1.0)
-            # Unordered: a gradient that is no number must not be hidden.
-            factor = b.select(b.fcmp_unordered("<", wanted, one), wanted, one)
-            b.store(b.fptrunc(factor, F32), ps)
+            b.store(norm_scale(f, root, max_norm), ps)
 
     w.kernel(
         ("norm-scale", max_norm), [scale, norm, parts], limit, touching([scale, norm], [parts])

@@ -359,13 +359,20 @@ class Plan:
 
             def finish(w: DeviceWriter) -> bool:
                 assert optimizer is not None
-                state, numbers = self._optimizer_state, _numbers(compiled.feed)
-                return lower_update(w, optimizer, self._weights, self._gradients, state, numbers)
+                return lower_update(
+                    w,
+                    optimizer,
+                    self._weights,
+                    self._gradients,
+                    self._optimizer_state,
+                    _numbers(compiled.feed),
+                    self._limits,
+                    exchange.results.arrays[NORM],
+                )
 
         with _uncollected():
             update = compiled.program.make_launches(finish, self._pool)
-        if update is not None:
-            compiled.update = self._limited(update, exchange)
+        compiled.update = update or compiled.update
 
     # Running -----------------------------------------------------------------------------
 
@@ -621,11 +628,7 @@ class Plan:
             self._scratch,
             _numbers(feed),
         )
-        return update if exchange is None else self._limited(update, exchange)
-
-    def _limited(self, update: Callable[[], None], exchange: Exchange) -> Callable[[], None]:
-        """The optimiser's step on a GPU, after the gradients were brought within the limits."""
-        if self._limits == (None, None):
+        if exchange is None or self._limits == (None, None):
             return update
         norm = exchange.results.arrays[NORM]
         limit = clip_on_device(self._gradients, self._scratch[0], norm, *self._limits)

@@ -162,12 +162,18 @@ class Program:
     ) -> Callable[[], None] | None:
         """Put generated kernels in the place of CuPy's, wherever there are any.
 
-        ``finish`` writes one more launch, which is not part of a run: it is what comes back.
+        ``finish`` writes more launches, which are no part of a run: a call that does them comes
+        back, or None if there are none.
         """
         from engine.cuda.program import lower  # needs llvmlite
 
-        self._run, last = lower(self.steps, finish, pool)
-        return last
+        self._run, more = lower(self.steps, finish, pool)
+
+        def do() -> None:
+            for launch in more:
+                launch()
+
+        return do if more else None
 
     def run(self) -> None:
         """Compute everything once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.native.writer import Writer
 
@@ -19,11 +19,14 @@ OTHERWISE: dict[str, Lowering] = {}
 """Forms for what the first one does not take: other layouts, other options."""
 
 
-def lowering(*names: str, otherwise: bool = False) -> Callable[[Lowering], Lowering]:
+Form = TypeVar("Form", bound=Lowering)
+
+
+def lowering(*names: str, otherwise: bool = False) -> Callable[[Form], Form]:
     """Register the native form of primitives, or the one that serves where the first cannot."""
     forms = OTHERWISE if otherwise else LOWERINGS
 
-    def register(f: Lowering) -> Lowering:
+    def register(f: Form) -> Form:
         for name in names:
             if name in forms:
                 raise ValueError(f"primitive {name!r} has two native forms")

@@ -87,8 +87,12 @@ def column_sums(
         combine(w, part, out, columns)
 
 
+Sums = Callable[..., None]
+"""``column_sums``, or what does the same on another machine."""
+
+
 @lowering("batch_norm_training")
-def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
+def lower_forward(w: Writer, steps: Sequence[NamedStep], sums: Sums = column_sums) -> int:
     """Mean, then variance around it, then scale and shift."""
     step = steps[0]
     (x, gamma, beta), (y, mean, var) = step.inputs, step.outputs
@@ -97,7 +101,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     rows, columns = size
     epsilon, share = step.attrs["epsilon"], f32(1.0 / rows)
-    column_sums(w, ("sum",), rows, columns, [x], [], [mean], lambda f, v: [v])
+    sums(w, ("sum",), rows, columns, [x], [], [mean], lambda f, v: [v])
     scale = lambda f, v: [f.b.fmul(v, share)]  # noqa: E731
     elementwise(w, ("scale", rows), mean.shape, [mean], [mean], scale)
 
@@ -105,7 +109,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
         d = f.b.fsub(v, m)
         return [f.b.fmul(d, d)]
 
-    column_sums(w, ("square",), rows, columns, [x], [mean], [var], square)
+    sums(w, ("square",), rows, columns, [x], [mean], [var], square)
     factor = w.scratch(columns)
 
     def factors(f: Function, v: Val, g: Val) -> list[Val]:
@@ -186,7 +190,7 @@ def _followers(steps: Sequence[NamedStep], y: Any, read: list[Any]) -> list[tupl
 
 
 @lowering("batch_norm_gradient")
-def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
+def lower_gradient(w: Writer, steps: Sequence[NamedStep], sums: Sums = column_sums) -> int:
     """dx = gamma / std * (g - mean(g) - normalised * mean(g * normalised))."""
     step = steps[0]
     (x, gamma, mean, var, g), (dx, dgamma, dbeta) = step.inputs, step.outputs
@@ -210,7 +214,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
         b = f.b
         return [d, b.fmul(d, b.fmul(b.fsub(v, m), k))]
 
-    column_sums(w, ("gradient",), rows, columns, [x, g], [mean, inverse], [dbeta, dgamma], terms)
+    sums(w, ("gradient",), rows, columns, [x, g], [mean, inverse], [dbeta, dgamma], terms)
     shape = (1, columns) + (1,) * (x.ndim - 2)
 
     def back(

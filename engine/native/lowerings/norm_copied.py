@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.native.loops import elementwise
 from engine.native.lowerings import lowering, norm
+from engine.native.lowerings.norm import Sums, column_sums
 from engine.native.writer import Writer
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def _copy(w: Writer, target: Any, source: Any) -> None:
 
 
 @lowering("batch_norm_training", otherwise=True)
-def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
+def lower_forward(w: Writer, steps: Sequence[NamedStep], sums: Sums = column_sums) -> int:
     """The input copied, normalised, and copied back."""
     step = steps[0]
     (x, gamma, beta), (y, mean, var) = step.inputs, step.outputs
@@ -36,7 +37,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     inside, made = _room(w, x), _room(w, y)
     _copy(w, inside, x)
     done = norm.lower_forward(
-        w, [replace(step, inputs=(inside, gamma, beta), outputs=(made, mean, var))]
+        w, [replace(step, inputs=(inside, gamma, beta), outputs=(made, mean, var))], sums
     )
     if done:
         _copy(w, y, made)
@@ -44,7 +45,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
 
 
 @lowering("batch_norm_gradient", otherwise=True)
-def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
+def lower_gradient(w: Writer, steps: Sequence[NamedStep], sums: Sums = column_sums) -> int:
     """The same for the gradient."""
     step = steps[0]
     (x, gamma, mean, var, g), (dx, dgamma, dbeta) = step.inputs, step.outputs
@@ -54,7 +55,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     _copy(w, inside, x)
     _copy(w, given, g)
     inputs, outputs = (inside, gamma, mean, var, given), (made, dgamma, dbeta)
-    done = norm.lower_gradient(w, [replace(step, inputs=inputs, outputs=outputs)])
+    done = norm.lower_gradient(w, [replace(step, inputs=inputs, outputs=outputs)], sums)
     if done:
         _copy(w, dx, made)
     return done

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from llvmlite import ir
 
 pytest.importorskip("llvmlite")
+
+from llvmlite import ir
 
 from engine.cuda import ptx
 from engine.cuda.emit import PtxFunction
@@ -46,22 +47,24 @@ def keys(monkeypatch):
 
 
 def _made(spec, order=None):
-    """An array of the host, its axes in memory in this order."""
-    order = tuple(range(len(spec.shape))) if order is None else order
+    """An array of the host, its axes in memory in this order, if it has so many."""
+    if order is None or len(order) != len(spec.shape):
+        order = tuple(range(len(spec.shape)))
     memory = np.empty([spec.shape[axis] for axis in order], spec.dtype)
     return memory.transpose(np.argsort(order))
 
 
-def make_step(name, *inputs, in_place=False, order=None, **attrs):
-    """A step on arrays of the device; it has no kernel of CuPy's."""
+def make_step(name, *inputs, in_place=False, order=None, place=None, **attrs):
+    """A step on arrays of the device, or of its double; it has no kernel of CuPy's."""
     primitive = PRIMITIVES[name]
 
     def kernel():
         raise AssertionError(f"{name} ran on a kernel of CuPy")
 
-    given = [_kept(np.asarray(a)) for a in inputs]
+    place = place or _kept
+    given = [place(np.asarray(a)) for a in inputs]
     results = primitive.infer_all([Spec(a.shape, a.dtype) for a in given], attrs)
-    outputs = [cupy_double.wrap(_made(s, order)) for s in results]
+    outputs = [place(_made(s, order)) for s in results]
     if in_place:
         outputs[0] = given[0]
     return NamedStep(primitive, attrs, "", kernel, tuple(given), tuple(outputs), ())

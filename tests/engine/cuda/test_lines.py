@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.cuda.emit import LANES
-from engine.cuda.loss import CHUNK
 from engine.cuda.program import lower
+from engine.cuda.sums import CHUNK, FEWEST_ROWS, MOST_PARTS
 from tests.engine.cuda.conftest import make_step
 
 SIZES = [1, 2, 5, LANES - 1, LANES, LANES + 1, 3 * LANES + 7, 1000]
@@ -64,6 +64,54 @@ def test_standardisation_and_its_gradient(run_step, rng, size):
 @pytest.mark.parametrize("order", [None, (1, 0)], ids=str)
 def test_products_of_all_others(run_step, rng, order):
     _agree(*run_step("prod_of_others", _normal(rng, 7, 9), axis=1, order=order))
+
+
+MANY = FEWEST_ROWS * MOST_PARTS + 5
+HEIGHTS = [1, 2, FEWEST_ROWS, FEWEST_ROWS + 1, 5 * FEWEST_ROWS + 7]
+
+
+@pytest.mark.parametrize("columns", [1, 2, LANES, LANES + 1, 100])
+def test_sums_of_rows(run_steps, rng, columns):
+    shapes = [(rows, columns) for rows in HEIGHTS]
+    if columns == 2:
+        shapes.append((MANY, columns))
+    steps = [make_step("sum", _normal(rng, *s), axes=(0,), keepdims=False) for s in shapes]
+    for step, (found, _) in zip(steps, run_steps(steps), strict=True):
+        exact = step.inputs[0].host.astype(np.float64)
+        # A sum is as exact as its terms are great.
+        bound = 1e-6 * np.abs(exact).sum(axis=0)
+        assert (np.abs(found[0] - exact.sum(axis=0)) <= bound).all()
+
+
+@pytest.mark.parametrize("size", [1, 31, CHUNK, CHUNK + 1, CHUNK * CHUNK + 3])
+def test_the_sum_of_everything(run_step, rng, size):
+    x = _normal(rng, size)
+    found, _ = run_step("sum", x, axes=(0,), keepdims=False)
+    assert found[0] == np.float32(x.sum(dtype=np.float64))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 33, 5, 4), (70, 7, 3, 3)], ids=str)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_batch_norm_and_its_gradient(run_step, rng, shape, channels_last):
+    order = (0, *range(2, len(shape)), 1) if channels_last else None
+
+    def laid(x):
+        return (
+            x
+            if order is None
+            else np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+        )
+
+    x, g = laid(3.0 + _normal(rng, *shape)), laid(_normal(rng, *shape))
+    gamma, beta = _normal(rng, shape[1]), _normal(rng, shape[1])
+    found, expected = run_step("batch_norm_training", x, gamma, beta, epsilon=1e-5, order=order)
+    _agree(found, expected, rtol=1e-5, atol=1e-5)
+    _, mean, var = expected
+    _agree(
+        *run_step("batch_norm_gradient", x, gamma, mean, var, g, epsilon=1e-5, order=order),
+        rtol=2e-5,
+        atol=2e-5,
+    )
 
 
 KEY = np.array([7, 2**32 - 5], np.uint32)

@@ -7,10 +7,14 @@ import pytest
 
 import engine.cuda
 from engine import backend
+from engine.cuda.program import lower
 from engine.errors import EngineError
 from engine.optim import SGD, Adam
 from engine.plan import PlanBuilder
 from tests.engine import cupy_double
+from tests.engine.cuda import host
+from tests.engine.cuda.conftest import make_step
+from tests.engine.cuda.test_rules import NUMBERS, ONE, TWO, numbers
 from tests.engine.plan.test_device import (
     MODELS,
     OPTIMIZERS,
@@ -23,12 +27,9 @@ from tests.engine.plan.test_device import (
 )
 from tests.engine.test_every_op import DESCRIBED, _arrays, _plan
 
-STEADY = ("sgd", "nesterov", "adagrad")
-"""Attention has a bias whose gradient is rounding alone, of which others make whole steps."""
-RUNS = [(m, o, "plain") for m in MODELS for o in OPTIMIZERS if m != "attention" or o in STEADY]
-RUNS += [
-    (m, "sgd" if m == "attention" else "adam", s) for m in MODELS for s in SETTINGS if s != "plain"
-]
+# Attention has a bias whose gradient is rounding alone, of which Adam makes whole steps.
+RUNS = [("mlp", name, "plain") for name in OPTIMIZERS]
+RUNS += [(m, "sgd" if m == "attention" else "adam", s) for m in MODELS for s in SETTINGS]
 
 
 def _run(model, optimizer, settings, device):
@@ -103,6 +104,25 @@ def test_every_operation_in_a_prepared_plan_on_a_device(device, case):
         np.testing.assert_allclose(array, expected[name], rtol=2e-4, atol=2e-4, err_msg=name)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [*ONE, *TWO])
+def test_rules_on_a_device_do_what_the_hosts_build_does(device, rng, name):
+    """With extreme numbers among them, and to the byte: both round each operation alike."""
+    cupy = backend.cupy()
+    inputs = [numbers(rng, (300, 41)) for _ in range(1 + (name in TWO))]
+    made = [
+        make_step(name, *inputs, **NUMBERS.get(name, {}), place=p) for p in (cupy.asarray, None)
+    ]
+    for call in lower(made[:1])[0]:
+        call()
+    with pytest.MonkeyPatch.context() as patch:
+        host.install(patch, cupy_double.install(patch))
+        for call in lower(made[1:])[0]:
+            call()
+    found, expected = made[0].outputs[0].get(), made[1].outputs[0].host
+    np.testing.assert_array_equal(found, expected)
+
+
 CHAIN = ["tanh", "exp", "relu", "negative", "sigmoid", "abs", "sqrt", "gelu", "softplus", "sin"]
 
 
@@ -125,13 +145,17 @@ def test_a_chain_is_one_launch(driver, length):
 
 
 def test_launches_of_a_training_step(driver):
-    """Two dense layers: what is not a product or a sum is launched, each once."""
+    """Two dense layers: what is not a product is launched, each once."""
     plan = mlp().build(Adam(0.01), device="gpu")
     plan.prepare(4)
     plan.train_step(_batch(plan, 4, 0))
     assert Counter(name.rpartition("_")[0] for name in driver.launches.elements()) == {
-        # Bias and tanh, bias, the loss to where the host reads it, tanh's gradient, the optimiser.
-        "elementwise": 5,
+        "add_tanh": 1,
+        "add": 1,
+        "copy": 1,  # the loss, to where the host reads it
+        "tanh_gradient": 1,
+        "column_sums": 2,  # the gradients of the biases
+        "adam": 1,
         "cross_entropy": 1,
         "mean_loss": 1,
         "accuracy": 1,
@@ -140,7 +164,18 @@ def test_launches_of_a_training_step(driver):
         "cross_entropy_gradient": 1,
     }
     calls = plan._compiled("train", True, 4).program.num_calls
-    assert calls == 10 + 5 + 2  # launches but for the optimiser's, products, and sums
+    assert calls == 12 + 5  # launches but for the optimiser's, and products
+
+
+def test_limits_are_part_of_the_optimisers_launches(driver):
+    plan = mlp().build(Adam(0.01), device="gpu", clip_norm=0.1, clip_value=0.05)
+    plan.prepare(4)
+    plan._compiled("train", True, 4).update()
+    assert [name.rpartition("_")[0] for name in driver.launches.elements()] == [
+        "norm",
+        "norm_scale",
+        "adam",
+    ]
 
 
 @pytest.mark.parametrize("model", MODELS)

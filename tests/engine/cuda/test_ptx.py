@@ -11,8 +11,8 @@ import pytest
 
 from engine.cuda import ptx
 from engine.cuda.emit import LANES
-from engine.cuda.loss import DOUBLE
 from engine.cuda.program import lower
+from engine.cuda.sums import DOUBLE
 from engine.native.emit import f32
 from engine.native.lowerings.lines import greater
 from engine.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, Nadam, RMSprop

@@ -43,7 +43,7 @@ def test_the_tests_cover_every_rule():
     assert {*ONE, *TWO, *COPIES, "where", "cast", "to_half", "from_half"} == set(RULES)
 
 
-def _numbers(rng, shape):
+def numbers(rng, shape):
     """Random numbers with extreme ones among them."""
     values = rng.normal(scale=3.0, size=shape).astype(np.float32)
     some = rng.random(shape) < 0.2
@@ -65,22 +65,22 @@ def test_rules_of_one_number(run_steps, rng, name):
     attrs = NUMBERS.get(name, {})
     # Far below zero gelu is the small difference of numbers near 1, by two different ways.
     atol = 1e-6 if name == "gelu" else 1e-7
-    for result in run_steps([make_step(name, _numbers(rng, s), **attrs) for s in SHAPES]):
+    for result in run_steps([make_step(name, numbers(rng, s), **attrs) for s in SHAPES]):
         _agree(*result, atol)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_numbers_in_16_bits(run_steps, rng, form):
-    wide = [make_step("to_half", _numbers(rng, s), format=form) for s in SHAPES]
+    wide = [make_step("to_half", numbers(rng, s), format=form) for s in SHAPES]
     bits = [rng.integers(0, 2**16, s).astype(np.uint16) for s in SHAPES]
     for result in run_steps([*wide, *(make_step("from_half", b, format=form) for b in bits)]):
         _agree(*result)
 
 
 @pytest.mark.parametrize("name", TWO)
-def test_rules_of_two_numbers(run_steps, rng, name):
+def test_rules_of_twonumbers(run_steps, rng, name):
     attrs = NUMBERS.get(name, {})
-    pairs = [(_numbers(rng, s), _numbers(rng, s)) for s in SHAPES]
+    pairs = [(numbers(rng, s), numbers(rng, s)) for s in SHAPES]
     for result in run_steps([make_step(name, *pair, **attrs) for pair in pairs]):
         _agree(*result)
 
@@ -97,7 +97,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("name", [n for n in TWO if n not in ALIKE])
 def test_operands_of_other_shapes_are_broadcast(run_steps, rng, name):
-    pairs = [[_numbers(rng, shape) for shape in pair] for pair in PAIRS]
+    pairs = [[numbers(rng, shape) for shape in pair] for pair in PAIRS]
     pairs += [pair[::-1] for pair in pairs]
     for result in run_steps([make_step(name, *pair) for pair in pairs]):
         _agree(*result)
@@ -107,16 +107,16 @@ def test_operands_of_other_shapes_are_broadcast(run_steps, rng, name):
 @pytest.mark.parametrize("name", ["exp", "negative"])
 def test_any_order_of_axes_in_memory(run_step, rng, name, order):
     for x in (
-        _numbers(rng, (4, 5, 6)).transpose(2, 0, 1),
-        _numbers(rng, (7, 9, 8))[1:7, ::2, ::-3],
-        np.broadcast_to(_numbers(rng, (6, 1, 5)), (6, 4, 5)),
+        numbers(rng, (4, 5, 6)).transpose(2, 0, 1),
+        numbers(rng, (7, 9, 8))[1:7, ::2, ::-3],
+        np.broadcast_to(numbers(rng, (6, 1, 5)), (6, 4, 5)),
     ):
         _agree(*run_step(name, x, order=order))
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu"])
 def test_results_may_lie_where_the_operand_did(run_step, rng, name):
-    _agree(*run_step(name, _numbers(rng, (33, 7)), in_place=True))
+    _agree(*run_step(name, numbers(rng, (33, 7)), in_place=True))
 
 
 @pytest.mark.parametrize("size", [MOST_THREADS - 1, MOST_THREADS, 2 * MOST_THREADS + 777])
