@@ -27,6 +27,8 @@ _STUB = 26.0
 """How far a wire that runs back sticks out of its ports."""
 _APART = 9.0
 """Between two wires that run back to the same node."""
+_MANY = 200
+"""Items from which the whole scene is painted anew rather than each of them."""
 
 
 class GraphScene(QGraphicsScene):
@@ -148,10 +150,15 @@ class GraphScene(QGraphicsScene):
             was, now = old.get(node_id), new.get(node_id)
             if (was is not now and was != now) or before.get(node_id) != after.get(node_id):
                 item.face.set_report(now, after.get(node_id, ()), self.style_)
-                item.update()
                 changed.append(node_id)
-        for key in set().union(*(self._wires_at.get(n, ()) for n in changed)):
-            self._label_wire(key)
+        wires = set().union(*(self._wires_at.get(n, ()) for n in changed))
+        stale = [self.nodes[n] for n in changed]
+        stale += [self.wires[key] for key in wires if self._label_wire(key)]
+        if len(stale) > _MANY:
+            self.update()
+        else:
+            for item in stale:
+                item.update()
         if changed:
             self.marks_changed.emit()
 
@@ -348,7 +355,8 @@ class GraphScene(QGraphicsScene):
             item.wire = wire
             item.label = None
             self._route(item)
-        self._label_wire(key)
+        if self._label_wire(key):
+            item.update()
         self._unplaced[key] = None
 
     def _remove_wire(self, key: WireKey) -> None:
@@ -401,7 +409,8 @@ class GraphScene(QGraphicsScene):
     def _reroute_at(self, node_ids: Iterable[str]) -> None:
         self.reroute({k for n in node_ids for k in self._wires_at.get(n, ())})
 
-    def _label_wire(self, key: WireKey) -> None:
+    def _label_wire(self, key: WireKey) -> bool:
+        """Read the state and the label of a wire again; True if it must be painted anew."""
         item = self.wires[key]
         wire = item.wire
         type_ = self.result.wire_type(wire)
@@ -411,15 +420,15 @@ class GraphScene(QGraphicsScene):
         )
         state = "error" if refused else "unknown" if type_ is None else ""
         words = format_shape(type_.shape) if type_ is not None else ""
-        if state != item.state:
-            item.state = state
-            item.update()
+        changed = state != item.state
+        item.state = state
         if (item.label.full if item.label else "") != words:
             item.label = self.style_.line(words, "label") if words else None
             self._placer.forget(key)
             item.set_label_rect(None)
-            item.update()
             self._unplaced[key] = None
+            changed = True
+        return changed
 
     def _drop(self, item: QGraphicsItem) -> None:
         self.removeItem(item)
