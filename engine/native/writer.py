@@ -53,8 +53,8 @@ def overlap(a: ArrayType, b: ArrayType) -> bool:
 
 def clash(a: ArrayType, b: ArrayType) -> bool:
     """True if one pass over both may not write one: they share memory, but not place by place."""
-    alike = address(a) == address(b) and a.shape == b.shape and a.strides == b.strides
-    return overlap(a, b) and not alike
+    alike = a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides
+    return overlap(a, b) and not (alike and address(a) == address(b))
 
 
 @dataclass(slots=True)

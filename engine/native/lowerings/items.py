@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.backend import reshaped
 from engine.native.emit import GRAIN, Axis, Function, Val, const
-from engine.native.loops import in_vectors, nest
+from engine.native.loops import Nest, in_vectors, nest
 from engine.native.lowerings.elementwise import (
     RULES,
     as_bit,
@@ -36,6 +36,7 @@ from engine.native.writer import (
     SMALL,
     Use,
     Writer,
+    clash,
     covered,
     element_strides,
     overlap,
@@ -46,13 +47,27 @@ from engine.native.writer import (
 if TYPE_CHECKING:
     from engine.plan.program import NamedStep
 
-LONGEST = 24
-"""Steps of one run at most: its code is compiled as a whole."""
+LONGEST = 16
+"""Steps of one run at most, as many as a lowering is shown: its code is compiled as a whole."""
+TOGETHER = 12
+"""Steps of one pass at most: what they load and make is held in registers."""
 AHEAD = 8
 """Steps among which the one is looked for that says what the items are."""
 BLOCK = 64
 """Items whose sums are added up before they join the whole: that keeps the error small."""
 BY_ROWS = ("standardize", "standardize_gradient", "softmax", "softmax_gradient")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A step that makes each element of its item by itself."""
+
+    plan: Nest
+    lanes: int
+    value: Callable[[Function, list[Val]], Val]
+    """Of an element, or of a register of them, from those of the inputs; what is bool is a bit."""
+    bits: tuple[bool, ...]
+    """Which of the inputs hold bools."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ class Part:
     key: tuple[Any, ...]
     arrays: tuple[Any, ...]
     """All that it touches item by item, as views whose first axes count the items."""
-    emit: Callable[[Function, list[Val], list[Val], Val], None]
+    emit: Callable[[Function, list[Val], list[Val], Val], None] | Pass
     """``emit(f, places, pointers, room)``: the item's place on each axis, where its part of every
     array begins, and the thread's working memory."""
     outputs: int = 1
@@ -94,8 +109,12 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
         if count < 2 * w.max_threads:
             break  # other steps are better shared among the threads by their rows
     names = [step.name for step in steps[: len(parts)]]
-    if "matmul" not in names and (len(parts) == 1 or not set(names) & set(BY_ROWS)):
-        return 0
+    if "matmul" not in names:
+        widths = [s.outputs[0].shape[-1] for s in steps[: len(parts)] if s.name in BY_ROWS]
+        # Rows that leave registers half empty are better taken many at a time, step by step.
+        uneven = any(n // w.lanes < 8 * (n % w.lanes) for n in widths)
+        if len(parts) == 1 or not widths or uneven:
+            return 0
     _write(w, names, outer, count, parts)
     return len(parts)
 
@@ -133,6 +152,7 @@ def _write(
     sums = [
         (i, w.scratch(w.max_threads * p.room)) for i, p in enumerate(parts) if p.total is not None
     ]
+    passes = _passes(parts)
     alone = "matmul" not in names and count * max(a[(0,) * len(outer)].size for a in arrays) < SMALL
 
     def write(f: Function, thread: Val, threads: Val, *pointers: Val) -> None:
@@ -152,12 +172,21 @@ def _write(
                 rest = b.sdiv(rest, const(n))
             places.reverse()
             numbered = iter(pointer_of)
-            for part, start in zip(parts, places_of, strict=True):
-                moved = [
-                    f.at(by_number[next(numbered)], *zip(places, element_strides(a), strict=False))
-                    for a in part.arrays
-                ]
-                part.emit(f, places, moved, f.at(mine, (start, 1)))
+            known: dict[tuple[int, tuple[int, ...]], Val] = {}
+
+            def begin(array: Any) -> Val:
+                moves = next(numbered), element_strides(array)[: len(outer)]
+                if moves not in known:
+                    known[moves] = f.at(by_number[moves[0]], *zip(places, moves[1], strict=True))
+                return known[moves]
+
+            pointers_of = [[begin(a) for a in part.arrays] for part in parts]
+            for first, last in passes:
+                emit = parts[first].emit
+                if isinstance(emit, Pass):
+                    _pass(f, [p.emit for p in parts[first:last]], pointers_of[first:last])
+                else:
+                    emit(f, places, pointers_of[first], f.at(mine, (places_of[first], 1)))
 
         def run(first: Val, last: Val) -> None:
             if not sums:
@@ -191,10 +220,70 @@ def _write(
     uses += [Use(array, True, None) for _, array in sums]
     operands = [*(arrays[n] for n in own), room, *(array for _, array in sums)]
     keys = tuple(part.key for part in parts)
-    key = ("+".join(names), outer, keys, tuple(pointer_of), size, tuple(places_of), alone)
+    places = tuple(places_of)
+    key = ("+".join(names), outer, keys, tuple(passes), tuple(pointer_of), size, places, alone)
     w.kernel(key, operands, write, uses)
     for i, array in sums:
         combine(w, array, parts[i].total, parts[i].room)
+
+
+def _passes(parts: Sequence[Part]) -> list[tuple[int, int]]:
+    """The first part and the one behind the last of each pass: neighbours that work element by
+    element do so together, in registers."""
+    found: list[tuple[int, int]] = []
+    for number, part in enumerate(parts):
+        if found and _alike(part, parts[found[-1][0] : number]):
+            found[-1] = found[-1][0], number + 1
+        else:
+            found.append((number, number + 1))
+    return found
+
+
+def _alike(part: Part, group: Sequence[Part]) -> bool:
+    """True if one pass over an item can do the part as well, because it reads what the others
+    have made, and writes what they have read, at the same places only."""
+    one, out = part.emit, part.arrays[0]
+    if not isinstance(one, Pass) or len(group) == TOGETHER:
+        return False
+    for other in group:
+        two, made = other.emit, other.arrays[0]
+        if not isinstance(two, Pass) or (one.plan.sizes, one.lanes) != (two.plan.sizes, two.lanes):
+            return False
+        # In one order of the axes, one place is the same element of both.
+        if out.shape != made.shape or element_strides(out) != element_strides(made):
+            return False
+        if any(clash(out, a) for a in other.arrays) or any(clash(made, a) for a in part.arrays):
+            return False
+    return True
+
+
+def _pass(f: Function, group: Sequence[Any], pointers_of: Sequence[Sequence[Val]]) -> None:
+    """Go through an item once: load what none of the group has made, compute, store."""
+    names_of = [
+        [(id(p), s) for p, s in zip(pointers, one.plan.strides, strict=True)]
+        for one, pointers in zip(group, pointers_of, strict=True)
+    ]
+    last_store = {names[0]: number for number, names in enumerate(names_of)}
+
+    def inner(positions: list[Val], width: int) -> None:
+        held: dict[Any, Val] = {}
+        for number, (one, pointers) in enumerate(zip(group, pointers_of, strict=True)):
+            names, plan = names_of[number], one.plan
+            target, *spots = (
+                f.at(p, *zip(positions, s, strict=True))
+                for p, s in zip(pointers, plan.strides, strict=True)
+            )
+            for name, spot, steps, bit in zip(
+                names[1:], spots, plan.strides[1:], one.bits, strict=True
+            ):
+                if name not in held:
+                    value = f.load(spot, width if steps[-1] else 1)
+                    held[name] = as_bit(f, value) if bit else value
+            held[names[0]] = one.value(f, [held[name] for name in names[1:]])
+            if last_store[names[0]] == number:
+                f.store(as_byte(f, held[names[0]]), target, width)
+
+    f.serial(group[0].plan.sizes, inner, lanes=group[0].lanes)
 
 
 def _rounded(size: int) -> int:
@@ -242,11 +331,11 @@ def _item_by_item(a: Any, b: Any, axes: int) -> bool:
 
 
 def _region(array: Any, axes: int) -> tuple[Any, ...]:
-    """Which bytes each item takes, whatever the order of the axes inside it."""
+    """Which bytes each item takes, and as what, whatever the order of the axes inside it."""
     inner = zip(array.shape[axes:], array.strides[axes:], strict=True)
     return (
         span(array)[0],
-        array.itemsize,
+        array.dtype,
         array.strides[:axes],
         sorted(x for x in inner if x[0] != 1),
     )
@@ -337,27 +426,12 @@ def _elementwise(
     plan = nest(shape, [v[(0,) * axes] for v in arrays])
     lanes = w.lanes if in_vectors(plan, 1) else 1
 
-    def emit(f: Function, places: list[Val], pointers: list[Val], room: Val) -> None:
-        def inner(positions: list[Val], width: int) -> None:
-            spots = [
-                f.at(p, *zip(positions, s, strict=True))
-                for p, s in zip(pointers, plan.strides, strict=True)
-            ]
-            loaded = [
-                f.load(spot, width if s[-1] else 1)
-                for spot, s in zip(spots[1:], plan.strides[1:], strict=True)
-            ]
-            loaded = [
-                as_bit(f, v) if a.dtype == np.bool_ else v
-                for v, a in zip(loaded, arrays[1:], strict=True)
-            ]
-            value = as_byte(f, RULES[step.name](f, step.attrs, *loaded))
-            f.store(value, spots[0], width)
+    def value(f: Function, loaded: list[Val]) -> Val:
+        return RULES[step.name](f, step.attrs, *loaded)
 
-        f.serial(plan.sizes, inner, lanes=lanes)
-
+    bits = tuple(a.dtype == np.bool_ for a in arrays[1:])
     key = (rule_key(step), plan, lanes, tuple(element_strides(v)[:axes] for v in arrays))
-    return Part(key, arrays, emit)
+    return Part(key, arrays, Pass(plan, lanes, value, bits))
 
 
 def _as_made(x: Any, out: Any, before: Sequence[Part]) -> tuple[Any, Any] | None:
