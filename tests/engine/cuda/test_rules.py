@@ -5,7 +5,8 @@ import pytest
 
 from engine.cuda.ptx import MOST_THREADS
 from engine.native.lowerings import step_forms
-from engine.native.lowerings.elementwise import INITIALS, MIXED, RULES
+from engine.native.lowerings.elementwise import INITIALS
+from engine.native.lowerings.rules import MIXED, RULES  # where they are filled
 from engine.ops.half import FORMATS
 from tests.engine.cuda.conftest import make_step
 
