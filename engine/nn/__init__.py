@@ -28,6 +28,21 @@ from engine.nn.layers import (
     SeparableConv2d,
 )
 from engine.nn.module import Module, new_buffer, new_parameter
+from engine.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    Upsample,
+)
 from engine.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from engine.nn.reparametrized import SpectralNorm, WeightNorm
 from engine.nn.stateless import (
@@ -35,21 +50,12 @@ from engine.nn.stateless import (
     GELU,
     GLU,
     SELU,
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
     AlphaDropout,
-    AvgPool1d,
-    AvgPool2d,
-    AvgPool3d,
     Crop,
     Dropout,
     DropPath,
     Flatten,
     GaussianNoise,
-    GlobalAvgPool2d,
-    GlobalMaxPool2d,
     Hardsigmoid,
     Hardswish,
     Hardtanh,
@@ -58,9 +64,6 @@ from engine.nn.stateless import (
     LocalResponseNorm,
     LogSigmoid,
     LogSoftmax,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
     Mish,
     Pad,
     PixelShuffle,
@@ -75,7 +78,6 @@ from engine.nn.stateless import (
     Tanh,
     Threshold,
     Unflatten,
-    Upsample,
 )
 from engine.nn.transformer import (
     LearnedPositions,

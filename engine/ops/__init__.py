@@ -65,6 +65,7 @@ from engine.ops.objectives import (
     triplet,
     weighted_cross_entropy,
 )
+from engine.ops.pad import pad
 from engine.ops.piecewise import (
     glu,
     hard_sigmoid,
@@ -108,7 +109,6 @@ from engine.ops.scatter import scatter_add
 from engine.ops.shape import (
     concatenate,
     flatten,
-    pad,
     reshape,
     split,
     squeeze,

@@ -15,7 +15,7 @@ import numpy as np
 from engine.backend import Array, einsum, strided
 from engine.errors import ShapeError
 from engine.function import Axes, Call, Primitive, Step, apply, function, lift, primitive
-from engine.ops.shape import pad
+from engine.ops.pad import pad
 from engine.ops.windows import (
     Sizes,
     Window,

@@ -10,7 +10,8 @@ import numpy as np
 
 from engine.errors import ShapeError
 from engine.function import apply, function
-from engine.ops.shape import pad, stack
+from engine.ops.pad import pad
+from engine.ops.shape import stack
 from engine.ops.windows import Sizes, Window, per_axis, window_for
 
 Parts = tuple[tuple[int, int, int], ...]
