@@ -122,6 +122,11 @@ def elementwise(
     w.kernel(key, arrays, write, uses)
 
 
+def copied(w: Writer, target: ArrayType, source: ArrayType) -> None:
+    """One pass that copies, from whatever order of memory into whatever other."""
+    elementwise(w, ("copy",), target.shape, [target], [source], lambda f, value: [value])
+
+
 def in_vectors(plan: Nest, outputs: int) -> bool:
     """True if the innermost axis can be taken a register at a time; the outputs come first."""
     return plan.sizes[-1] >= 4 and all(

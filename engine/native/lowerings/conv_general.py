@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.native.emit import Axis, Function, Val, const, multiply_tile
-from engine.native.loops import elementwise
+from engine.native.loops import copied
 from engine.native.lowerings import conv, depthwise, lowering
 from engine.native.lowerings.images import (
     Frame,
@@ -192,7 +192,7 @@ def lower_forward(w: Writer, steps: Sequence[NamedStep]) -> int:
     packed = w.scratch(p.filters * p.inner).reshape(p.groups, p.inner, p.width)
     flat = to_channels_last(weight).reshape(p.groups, p.width, p.inner)
     turned = flat.transpose(0, 2, 1)
-    elementwise(w, ("copy",), packed.shape, [packed], [turned], lambda f, value: [value])
+    copied(w, packed, turned)
     border = Border(p.size, p.padding, p.channels)
     frames = border.room(w)
     tile = tile_for(w.cpu, p.counts[-1], p.width)

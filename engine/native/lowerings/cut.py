@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.native.emit import f32
-from engine.native.loops import elementwise
+from engine.native.loops import copied, elementwise
 from engine.native.lowerings import lowering
 from engine.native.writer import POINTERS, Writer
 
@@ -26,7 +26,7 @@ def lower_view(w: Writer, steps: Sequence[NamedStep]) -> int:
     views = step.primitive.views(x, **step.attrs)  # type: ignore[attr-defined]
     for y, seen in zip(step.outputs, views, strict=True):
         if y.size:
-            elementwise(w, ("copy",), y.shape, [y], [seen], lambda f, value: [value])
+            copied(w, y, seen)
     return 1
 
 
@@ -40,7 +40,7 @@ def lower_slice_gradient(w: Writer, steps: Sequence[NamedStep]) -> int:
     part = out[tuple(slice(a, None if b < 0 else b, c) for a, b, c in step.attrs["parts"])]
     if part.size < out.size:
         elementwise(w, ("zero",), out.shape, [out], [], lambda f: [f32(0.0)])
-    elementwise(w, ("copy",), part.shape, [part], [g], lambda f, value: [value])
+    copied(w, part, g)
     return 1
 
 
@@ -55,7 +55,7 @@ def lower_pad(w: Writer, steps: Sequence[NamedStep]) -> int:
     part = out[tuple(slice(a, a + n) for n, (a, _) in sizes)]
     elementwise(w, ("value", value), out.shape, [out], [], lambda f: [f32(value)])
     if x.size:
-        elementwise(w, ("copy",), x.shape, [part], [x], lambda f, value: [value])
+        copied(w, part, x)
     return 1
 
 
@@ -71,6 +71,6 @@ def lower_concatenate(w: Writer, steps: Sequence[NamedStep]) -> int:
         stop = start + x.shape[axis]
         part = out[(slice(None),) * (axis % out.ndim) + (slice(start, stop),)]
         if x.size:
-            elementwise(w, ("copy",), x.shape, [part], [x], lambda f, value: [value])
+            copied(w, part, x)
         start = stop
     return 1

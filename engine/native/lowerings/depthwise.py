@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.native.emit import Function, Val, const, f32, zeros
-from engine.native.loops import elementwise
+from engine.native.loops import copied
 from engine.native.lowerings.images import Frame, Geometry, frames_for, input_frame
 from engine.native.products import load_columns, rectified, store_columns
 from engine.native.writer import Writer, touching
@@ -187,7 +187,7 @@ def _by_taps(w: Writer, g: Geometry, weight: Any) -> Any:
     """The weights (C, 1, kh, kw) as (taps, C)."""
     packed = w.scratch(g.taps * g.channels).reshape(g.taps, g.channels)
     turned = weight.transpose(0, 2, 3, 1).reshape(g.channels, g.taps).T
-    elementwise(w, ("copy",), packed.shape, [packed], [turned], lambda f, value: [value])
+    copied(w, packed, turned)
     return packed
 
 

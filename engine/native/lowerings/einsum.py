@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.backend import reshaped
 from engine.function import PRIMITIVES
-from engine.native.loops import elementwise
+from engine.native.loops import copied
 from engine.native.lowerings import items, lowering, matmul
 from engine.native.lowerings.rows import row_major
 from engine.native.writer import Writer
@@ -65,5 +65,5 @@ def lower_einsum(w: Writer, steps: Sequence[NamedStep]) -> int:
     done = items.lower(w, [product]) or matmul.lower(w, [product])
     if done and not fits:
         made = room.reshape([sizes[c] for c in letters])
-        elementwise(w, ("copy",), in_order.shape, [in_order], [made], lambda f, value: [value])
+        copied(w, in_order, made)
     return done

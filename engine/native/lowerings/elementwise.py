@@ -12,7 +12,7 @@ from llvmlite import ir
 from engine.backend import address, reshaped
 from engine.native import mathfn
 from engine.native.emit import I1, I8, I32, Function, Val, f32
-from engine.native.loops import elementwise
+from engine.native.loops import copied, elementwise
 from engine.native.lowerings import lowering
 from engine.native.products import gated
 from engine.native.writer import Writer, clash, element_strides
@@ -226,7 +226,7 @@ def _copy(w: Writer, step: NamedStep) -> int:
             x = seen
     elif step.name == "broadcast_to":
         x = np.broadcast_to(x, y.shape)
-    elementwise(w, ("copy",), y.shape, [y], [x], lambda f, value: [value])
+    copied(w, y, x)
     return 1
 
 
@@ -235,7 +235,7 @@ def _reordered(w: Writer, x: Any, y: Any) -> int:
     seen = reshaped(y, x.shape)
     if seen is None:
         return 0
-    elementwise(w, ("copy",), x.shape, [seen], [x], lambda f, value: [value])
+    copied(w, seen, x)
     return 1
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from engine.native.emit import Fold, Function, Val, const, f32
 from engine.native.loops import nest
 from engine.native.lowerings import lowering
-from engine.native.lowerings.lines import greater, joined, smaller
+from engine.native.lowerings.lines import exceeds, greater, joined, smaller
 from engine.native.writer import SMALL, Use, Writer, element_strides
 
 if TYPE_CHECKING:
@@ -126,8 +126,7 @@ def lower_argmax(w: Writer, steps: Sequence[NamedStep]) -> int:
             with f.loop(1, size, carry=begin, may_be_empty=True) as k:
                 best, at = k.carried
                 value = b.load(f.at(source, (k.index, stride)))
-                held = b.fcmp_unordered("uno", best, best)
-                better = b.and_(b.fcmp_unordered(">", value, best), b.not_(held))
+                better = exceeds(f, value, best)
                 k.next = [b.select(better, value, best), b.select(better, k.index, at)]
             b.store(k.result[1], target)
 

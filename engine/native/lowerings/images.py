@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.native.emit import Function, Val
-from engine.native.loops import elementwise
+from engine.native.loops import copied
 from engine.native.writer import Writer
 from engine.ops.windows import to_channels_last
 
@@ -57,7 +57,7 @@ def in_channels_last(w: Writer, array: Any) -> Any:
         return array
     shape = to_channels_last(array).shape
     copy = np.moveaxis(w.scratch(array.size).reshape(shape), -1, 1)
-    elementwise(w, ("copy",), array.shape, [copy], [array], lambda f, value: [value])
+    copied(w, copy, array)
     return copy
 
 

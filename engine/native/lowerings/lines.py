@@ -42,6 +42,12 @@ def _extreme(f: Function, comparison: str) -> Fold:
     return fold
 
 
+def exceeds(f: Function, value: Val, best: Val) -> Val:
+    """True where a search for the greatest moves on: to a greater number or a NaN, from no NaN."""
+    held = f.b.fcmp_unordered("uno", best, best)
+    return f.b.and_(f.b.fcmp_unordered(">", value, best), f.b.not_(held))
+
+
 def joined(f: Function, value: Val, fold: Fold) -> Val:
     """One number from the lanes of a register, halves joined with halves."""
     b, lanes = f.b, value.type.count

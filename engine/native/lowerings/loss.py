@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from engine.native import mathfn
 from engine.native.emit import F32, I32, I64, Fold, Function, Val, const, f32
-from engine.native.loops import elementwise
+from engine.native.loops import copied
 from engine.native.lowerings import lowering
 from engine.native.lowerings.gather import index_at, known
 from engine.native.lowerings.lines import greater, joined
@@ -44,7 +44,7 @@ def in_rows(w: Writer, array: Any) -> Any:
 
 def _copied(w: Writer, array: Any, columns: int) -> Any:
     room = w.scratch(-(-array.nbytes // 4)).view(array.dtype)[: array.size].reshape(array.shape)
-    elementwise(w, ("copy",), array.shape, [room], [array], lambda f, value: [value])
+    copied(w, room, array)
     return room.reshape(-1, columns)
 
 
@@ -246,7 +246,7 @@ def lower_cross_entropy(w: Writer, steps: Sequence[NamedStep]) -> int:
 def copy_back(w: Writer, rows: Any, out: Any) -> None:
     """Rows (places, C) into an array (N, C, ...) of any memory order."""
     seen = np.moveaxis(rows.reshape(np.moveaxis(out, 1, -1).shape), -1, 1)
-    elementwise(w, ("copy",), out.shape, [out], [seen], lambda f, value: [value])
+    copied(w, out, seen)
 
 
 def _mean(w: Writer, parts: Any, out: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backend import address
 from engine.native.emit import Function, Val, const, f32
-from engine.native.loops import elementwise
+from engine.native.loops import copied, elementwise
 from engine.native.lowerings import lowering
 from engine.native.lowerings.elementwise import RULES, can_lower, rule_key
 from engine.native.lowerings.reduce import combine, rows_and_columns
@@ -199,7 +199,7 @@ def lower_gradient(w: Writer, steps: Sequence[NamedStep], sums: Sums = column_su
         return 0
     if g.strides != x.strides:
         copy = np.ndarray(x.shape, np.float32, w.scratch(x.size), 0, x.strides)
-        elementwise(w, ("copy",), x.shape, [copy], [g], lambda f, value: [value])
+        copied(w, copy, g)
         g = copy
     rows, columns = size
     epsilon, share = step.attrs["epsilon"], f32(1.0 / rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.native.loops import elementwise
+from engine.native.loops import copied
 from engine.native.lowerings import lowering, norm
 from engine.native.lowerings.norm import Sums, column_sums
 from engine.native.writer import Writer
@@ -24,7 +24,7 @@ def _room(w: Writer, like: Any) -> Any:
 
 
 def _copy(w: Writer, target: Any, source: Any) -> None:
-    elementwise(w, ("copy",), target.shape, [target], [source], lambda f, value: [value])
+    copied(w, target, source)
 
 
 @lowering("batch_norm_training", otherwise=True)

@@ -18,6 +18,7 @@ from engine.backend import address
 from engine.native.emit import I16, I64, Function, Val, const, f32, widened
 from engine.native.lowerings import lowering
 from engine.native.lowerings.images import dense_channels_last, in_channels_last, nested
+from engine.native.lowerings.lines import exceeds
 from engine.native.writer import Use, Writer, element_strides, touching
 from engine.ops.pool import window_shares
 from engine.ops.windows import Window
@@ -202,13 +203,6 @@ def _place(f: Function, p: Pooling, image: Val, corner: Sequence[Val], number: V
     return f.at(image, *terms)
 
 
-def _better(f: Function, value: Val, best: Val) -> Val:
-    """True where a maximum changes: for a greater number or a NaN, never from a NaN."""
-    # Unordered: true where either is a NaN; of these the one that is held stays.
-    held = f.b.fcmp_unordered("uno", best, best)
-    return f.b.and_(f.b.fcmp_unordered(">", value, best), f.b.not_(held))
-
-
 def _shifted(f: Function, start: Val) -> Callable[[Val], Val]:
     return lambda k: f.at(start, (k, 1))
 
@@ -243,7 +237,7 @@ def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
                     best = f.load(spot(k), lanes)
                     for tap, number in others:
                         value = f.load(tap(k), lanes)
-                        better = _better(f, value, best)
+                        better = exceeds(f, value, best)
                         best = b.select(better, value, best)
                         at = b.select(better, number, at)
                     return best, at
@@ -258,7 +252,7 @@ def lower_max(w: Writer, steps: Sequence[NamedStep]) -> int:
 
                     def compare(spot: Val, places: list[Val], carry: list[Val]) -> list[Val]:
                         value = f.load(f.at(spot, (k, 1)), lanes)
-                        better = _better(f, value, carry[0])
+                        better = exceeds(f, value, carry[0])
                         number = _number(f, p, corner, places)
                         return [
                             b.select(better, value, carry[0]),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.native.emit import GRAIN, Axis, Function, Val, const, f32
-from engine.native.loops import elementwise
+from engine.native.loops import copied
 from engine.native.lowerings import lowering
 from engine.native.lowerings.gather import index_at, known
 from engine.native.lowerings.matmul import panels
@@ -34,7 +34,7 @@ def lower_lengths(w: Writer, steps: Sequence[NamedStep]) -> int:
         return 0
     room = np.empty_like(lengths)
     w.before.append(step.primitive.prepare([lengths], [room], (), **step.attrs))
-    elementwise(w, ("copy",), out.shape, [out], [lengths], lambda f, value: [value])
+    copied(w, out, lengths)
     return 1
 
 
