@@ -103,10 +103,20 @@ def _place(join: Join) -> bool:
             seen = _BACK[call.primitive.name](seen, call)
             if seen is None:
                 return False
+        if not _writable(root, seen):
+            return False
         begin = start * whole.strides[axis] * itemsize
         join.places[id(root)] = begin, tuple(s * itemsize for s in seen.strides)
         start = stop
     return True
+
+
+def _writable(root: Value, seen: Any) -> bool:
+    """True if what makes the root writes such memory well: products do whole rows, or columns."""
+    made: Call | None = root.producer
+    assert made is not None
+    sides = zip(seen.shape[-2:], seen.strides[-2:], strict=True)
+    return made.primitive.name != "matmul" or any(n == 1 or step == 1 for n, step in sides)
 
 
 def _packed(shape: Shape) -> Any:

@@ -367,6 +367,9 @@ def _product(
         return None
     a = a.swapaxes(-1, -2) if step.attrs["transpose_a"] else a
     b = b.swapaxes(-1, -2) if step.attrs["transpose_b"] else b
+    if element_strides(out)[-1] != 1 and out.shape[-1] != 1:
+        # The transposed product writes row by row.
+        a, b, out = (v.swapaxes(-1, -2) for v in (b, a, out))
     rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
     a, b = _of_items(a, outer, (rows, inner)), _of_items(b, outer, (inner, columns))
     sa, sb, so = (element_strides(v)[-2:] for v in (a, b, out))

@@ -97,6 +97,17 @@ def test_dropout_among_the_heads_draws_what_numpy_draws(agree, length):
     assert any("softmax+dropout+matmul" in name for name in found), found
 
 
+@pytest.mark.parametrize("axes", [(0, 1, 3, 2), (0, 3, 1, 2), (0, 2, 3, 1), (0, 3, 2, 1)])
+def test_heads_are_multiplied_natively_wherever_the_result_belongs(verify, axes):
+    """Turned before it is flattened, with rows, columns or neither of them whole in memory."""
+
+    def make(b, x):
+        y = b.call("transpose", b.call("matmul", x, b.call("tanh", x), False, True), axes=axes)
+        return b.call("reshape", y, shape=(y.shape[0], -1))
+
+    verify(make, (7, 3, 5, 4))
+
+
 def test_few_items_are_not_joined(agree):
     """One head of one sample would keep all but one thread waiting."""
 

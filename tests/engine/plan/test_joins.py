@@ -118,6 +118,18 @@ def test_what_cannot_be_made_in_place_is_copied():
         assert "concatenate" in steps_of(model)
 
 
+@pytest.mark.parametrize("axes", [(0, 1, 3, 2), (0, 3, 2, 1)])
+def test_a_product_is_made_in_place_where_its_rows_or_columns_are_whole(axes):
+    """Element by element, NumPy has no fast product, and the native one has none at all."""
+
+    def model(call, x):
+        q = turned(call, x)
+        y = call("transpose", call("matmul", q, q, False, True), axes=axes)
+        return call("reshape", y, shape=(x.shape[0], -1))
+
+    assert ("reshape" in steps_of(model)) == (axes == (0, 3, 2, 1))
+
+
 def test_the_gradient_of_attention_copies_nothing():
     """Queries, keys and values are one product; their gradients come back as its gradient."""
     b = PlanBuilder()
