@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import logging
 import os
+import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +20,8 @@ from graphstudio.nodes.types import Message
 from graphstudio.services.projects import ProjectError
 from graphstudio.training import files
 from graphstudio.training.files import RunInfo
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,23 @@ def list_runs(project: Path | None) -> list[Run]:
                     info = dataclasses.replace(info, status="died")
                 found.append(Run(path, info))
     return sorted(found, key=lambda run: run.path.name, reverse=True)
+
+
+def adopt_runs(runs: Iterable[Run], project: Path) -> None:
+    """Copy runs of a project that had no file yet beside the file that it has now.
+
+    One that is still going on stays where its process writes. What the disk does not take is left
+    out and noted in the log: the project itself is saved by then.
+    """
+    for run in runs:
+        place = runs_dir(project) / run.path.name
+        if run.info.status == "running" or place.exists():
+            continue
+        try:
+            shutil.copytree(run.path, place)
+        except OSError as error:  # shutil.Error is one
+            log.warning("the run %s cannot be copied to %s: %s", run.path, place, error)
+            shutil.rmtree(place, ignore_errors=True)  # half a run is none
 
 
 def latest_weights(project: Path | None) -> Path | None:

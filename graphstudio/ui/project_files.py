@@ -15,7 +15,9 @@ from graphstudio.nodes.types import Message
 from graphstudio.resources import is_installed
 from graphstudio.services import projects
 from graphstudio.services.projects import SUFFIX, OpenedProject, ProjectError
+from graphstudio.services.runs import adopt_runs
 from graphstudio.ui.project import Project
+from graphstudio.ui.project_runs import runs_of
 from graphstudio.ui.settings import Settings
 
 
@@ -238,12 +240,14 @@ class ProjectFiles(QObject):
         old.deleteLater()
 
     def _write(self, path: Path) -> bool:
+        runs = runs_of(self.project) if self.project.path is None else []
         try:
             written = projects.save_project(self.project.document, path)
         except ProjectError as error:
             self._tell(tr("'{name}' cannot be saved", name=path.name), error.problems)
             return False
         self._stamp = Stamp.of(written)
+        adopt_runs(runs, written)  # what was trained before it had a name is not to be lost
         self._remember(written)
         self.project.saved(written)
         return True

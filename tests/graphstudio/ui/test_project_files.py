@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,10 @@ from graphstudio import resources
 from graphstudio.document import commands
 from graphstudio.document import format as file_format
 from graphstudio.document.model import Document
+from graphstudio.services.runs import new_run
+from graphstudio.training import files as run_files
 from graphstudio.ui.project_files import ProjectFiles
+from graphstudio.ui.project_runs import weights_of
 from graphstudio.ui.settings import Settings
 
 
@@ -179,6 +184,47 @@ def test_an_example_is_a_copy_with_its_name(files, answers, tmp_path):
     assert answers.asked == ["save digits_cnn.gsproj"]
     assert files.name == "mine"
     assert len(files.project.document.main.nodes) > 5
+
+
+def test_what_was_trained_before_the_first_save_is_beside_the_project(files, answers, tmp_path):
+    assert files.new_from_example("digits_mlp")
+    done, going = new_run(None), new_run(None)
+    for folder, status in ((done, "completed"), (going, "running")):
+        run_files.write_run(folder, run_files.RunInfo(status=status, pid=os.getpid()))
+        file_format.save(files.project.document, folder / run_files.PROJECT)
+    (done / run_files.WEIGHTS).write_bytes(b"learnt")
+    answers.to_save = tmp_path / "mine.gsproj"
+    told = []
+    files.project.path_changed.connect(lambda: told.append(weights_of(files.project)))
+    assert files.save()
+    beside = tmp_path / "mine.runs" / done.name
+    assert (beside / run_files.WEIGHTS).read_bytes() == b"learnt"
+    assert told == [beside / run_files.WEIGHTS], "who lists the runs now finds it"
+    assert not (tmp_path / "mine.runs" / going.name).exists(), "its process writes elsewhere"
+    (beside / run_files.WEIGHTS).write_bytes(b"later")
+    edit(files)
+    assert files.save()
+    assert (beside / run_files.WEIGHTS).read_bytes() == b"later"
+
+
+def test_a_run_that_cannot_be_copied_does_not_stop_the_saving(
+    files, answers, tmp_path, monkeypatch, caplog
+):
+    assert files.new_from_example("digits_mlp")
+    folder = new_run(None)
+    run_files.write_run(folder, run_files.RunInfo(status="completed"))
+    file_format.save(files.project.document, folder / run_files.PROJECT)
+
+    def full(source, target):
+        Path(target).mkdir(parents=True)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    answers.to_save = tmp_path / "mine.gsproj"
+    assert files.save()
+    assert files.project.history.clean
+    assert "No space left" in caplog.text
+    assert not (tmp_path / "mine.runs" / folder.name).exists()
 
 
 def test_an_installed_example_is_saved_elsewhere(files, answers, saved, tmp_path, monkeypatch):
