@@ -177,8 +177,9 @@ def lower_standardize(w: Writer, steps: Sequence[NamedStep]) -> int:
     """Each row by itself."""
     step = steps[0]
     x, (y, inverse) = step.inputs[0], step.outputs
-    if not packed(x, y, inverse):
+    if not packed(y, inverse) or x.dtype != np.float32:
         return 0
+    x = row_major(w, x)
     size, epsilon = x.shape[-1], step.attrs["epsilon"]
 
     def body(f: Function, row: Val, py: Val, pi: Val, px: Val) -> None:

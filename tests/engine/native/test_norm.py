@@ -36,6 +36,21 @@ def test_group_and_instance_norm(verify, groups, convolved):
     verify(make, (3, 8, 5, 6), tolerance=5e-5)
 
 
+def test_layer_norm_of_what_is_made_turned_in_memory(verify):
+    """As what is turned before it is flattened is, which the norm reads as well."""
+
+    def make(b, x):
+        h = b.call("tanh", x)
+        turned = b.call("transpose", h, axes=(0, 2, 1, 3))
+        flat = [b.call("reshape", y, shape=(x.shape[0], -1)) for y in (turned, norm(b, h))]
+        return b.call("add", *flat)
+
+    def norm(b, h):
+        return b.call("layer_norm", h, parameter(b, "scale", 4), parameter(b, "offset", 4))
+
+    verify(make, (7, 3, 5, 4))
+
+
 @pytest.mark.parametrize("shape", [(4, 1), (5, 7), (3, 4, 33)])
 def test_rms_norm_and_lengths(verify, shape):
     def make(b, x):
