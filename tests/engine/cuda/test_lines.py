@@ -200,6 +200,6 @@ def test_accuracy_with_ties_and_numbers_that_are_none(run_step, rng):
     logits = rng.integers(0, 3, (3 * CHUNK, 5)).astype(np.float32)
     logits[rng.random(logits.shape) < 0.1] = np.nan
     labels = rng.integers(-1, 6, 3 * CHUNK)
-    for rows in (1, 37, CHUNK, CHUNK + 1, 3 * CHUNK):
+    for rows in (1, 37, CHUNK, CHUNK + 1, CHUNK + 9, 3 * CHUNK):
         found, expected = run_step("accuracy", logits[:rows], labels[:rows])
         assert found[0] == expected[0]
