@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import copy
 import gc
-import math
 import secrets
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.backend import Array, address, aligned, assign, carved, to_numpy
+from engine.backend import Array, address, assign, carved, to_numpy
 from engine.cuda import enabled as cuda_enabled
 from engine.errors import PlanError, ShapeError
-from engine.init import draw
 from engine.native import enabled as native_enabled
 from engine.ops.windows import channels_last
 from engine.optim.base import Optimizer, require
 from engine.optim.clipping import clip_flat, clip_on_device
-from engine.plan.builder import BATCH, Leaf, PlanBuilder, Tracer, listed
+from engine.plan.arrays import check_names, make_arrays, zeros
+from engine.plan.builder import BATCH, PlanBuilder, Tracer, listed
 from engine.plan.graph import StaticGraph, StaticValue
-from engine.plan.memory import ALIGNMENT, ordered_strides
 from engine.plan.program import Arena, NamedStep, Program
 from engine.plan.saving import keep_in_half
 from engine.plan.transfer import Block, Exchange, Item, Key
@@ -102,56 +99,25 @@ class Plan:
         self._teams: dict[int, Team] = {}
         self._pool: Scratch | None = None
         self._native: set[tuple[Any, ...]] = set()
-        self._make_arrays()
+        made = make_arrays(self._leaves, self._trained(), self._order, self.seed, device)
+        self._weights, self._gradients = made.weights, made.gradients
+        self._parameters, self._states, self._slots = made.parameters, made.states, made.slots
         self._optimizer = copy.copy(optimizer)
         self._optimizer_state: dict[str, Array] = {}
-        self._scratch = self._zeros(0)
+        self._scratch = zeros(0, device)
         if self._optimizer is not None:
             self._optimizer.parameters = []
             self._optimizer_state = self._optimizer.new_state(self._weights)
-            self._scratch = self._zeros(2 * self._weights.size).reshape(2, self._weights.size)
+            self._scratch = zeros(2 * self._weights.size, device).reshape(2, self._weights.size)
         self._limits, self._accumulate = limits, accumulate
         self._pending = 0
-        self._sum = self._zeros(self._weights.size if accumulate > 1 else 0)
+        self._sum = zeros(self._weights.size if accumulate > 1 else 0, device)
         self._norm = np.zeros(1)
         self._native_update: Callable[[], None] | None = None
         self.gradient_norm: float | None = None
         """Norm of all gradients at the last step, if ``clip_norm`` is set."""
 
     # Arrays ------------------------------------------------------------------------------
-
-    def _make_arrays(self) -> None:
-        named = {k: v for k, v in self._leaves.items() if v.kind in ("parameter", "state")}
-        trained = self._trained()
-        sizes = {k: _rounded(math.prod(_sizes(named[k]))) for k in trained}
-        total = sum(sizes.values())
-        self._weights = self._zeros(total)
-        self._gradients = self._zeros(total)
-        self._parameters: dict[str, Array] = {}
-        self._states: dict[str, Array] = {}
-        self._slots: dict[str, Array] = {}
-        offset = 0
-        for name, leaf in named.items():
-            shape = _sizes(leaf)
-            rng = np.random.default_rng((self.seed, zlib.crc32(name.encode())))
-            values = draw(leaf.init, shape, rng, leaf.dtype, **(leaf.options or {}))
-            if name in trained:
-                strides = ordered_strides(shape, self._order(name, shape), 4)
-                start = offset * 4
-                offset += sizes[name]
-                array = carved(self._weights, shape, np.float32, start, strides)
-                self._slots[name] = carved(self._gradients, shape, np.float32, start, strides)
-            else:
-                strides = ordered_strides(shape, self._order(name, shape), leaf.dtype.itemsize)
-                memory = aligned(values.size * leaf.dtype.itemsize, ALIGNMENT, self.device)
-                array = carved(memory, shape, leaf.dtype, 0, strides)
-            assign(array, values)
-            (self._parameters if leaf.kind == "parameter" else self._states)[name] = array
-
-    def _zeros(self, size: int) -> Array:
-        """Float32 on the plan's device, from the start of a cache line on."""
-        memory = aligned(size * 4, ALIGNMENT, self.device)
-        return carved(memory, (size,), np.float32, 0, (4,))
 
     def _order(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         if name in self._channels_last and len(shape) > 2:
@@ -221,7 +187,7 @@ class Plan:
             If a name is missing or unknown, or a shape differs. Nothing is changed then.
         """
         own = {**self._parameters, **self._states}
-        _check_names("weights", arrays, own)
+        check_names("weights", arrays, own)
         for name, array in own.items():
             assign(array, arrays[name])
 
@@ -252,7 +218,7 @@ class Plan:
                 raise PlanError(
                     f"The optimizer state lacks '{key}'; expected what optimizer_state_dict gives."
                 )
-        _check_names("optimizer state", state["arrays"], own)
+        check_names("optimizer state", state["arrays"], own)
         for name, array in own.items():
             assign(array, state["arrays"][name])
         optimizer.num_steps = int(state["num_steps"])
@@ -669,35 +635,10 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _check_names(what: str, given: Mapping[str, Any], own: Mapping[str, Array]) -> None:
-    missing, unknown = sorted(set(own) - set(given)), sorted(set(given) - set(own))
-    if missing or unknown:
-        raise PlanError(
-            f"The {what} do not fit this plan: missing {missing or 'nothing'}, "
-            f"unknown {unknown or 'nothing'}."
-        )
-    for name, array in own.items():
-        found = np.asarray(given[name])
-        if found.shape != array.shape or found.dtype.kind not in "biuf":
-            raise PlanError(
-                f"'{name}' found {found.dtype}{found.shape}; expected numbers of shape "
-                f"{array.shape}."
-            )
-
-
 def _numbers(feed: Block) -> list[Array]:
     """The numbers of the optimiser's step where it reads them, without axes."""
     whole = feed.arrays[NUMBERS]
     return [whole[i, ...] for i in range(len(whole))]
-
-
-def _sizes(leaf: Leaf) -> tuple[int, ...]:
-    return tuple(int(n) for n in leaf.shape)
-
-
-def _rounded(size: int) -> int:
-    per_line = ALIGNMENT // 4
-    return -(-size // per_line) * per_line
 
 
 def _copied(array: Array) -> Array:
