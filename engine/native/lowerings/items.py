@@ -96,7 +96,7 @@ def beginnings() -> set[str]:
 
 def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
     """The first step and those after it that work on the same items."""
-    outer = _items_of(steps)
+    outer = _items_of(steps, w.lanes)
     if outer is None:
         return 0
     count = int(np.prod(outer, dtype=np.int64))
@@ -109,17 +109,13 @@ def lower(w: Writer, steps: Sequence[NamedStep]) -> int:
         if count < 2 * w.max_threads:
             break  # other steps are better shared among the threads by their rows
     names = [step.name for step in steps[: len(parts)]]
-    if "matmul" not in names:
-        widths = [s.outputs[0].shape[-1] for s in steps[: len(parts)] if s.name in BY_ROWS]
-        # Rows that leave registers half empty are better taken many at a time, step by step.
-        uneven = any(n // w.lanes < 8 * (n % w.lanes) for n in widths)
-        if len(parts) == 1 or not widths or uneven:
-            return 0
+    if "matmul" not in names and (len(parts) == 1 or not set(names) & set(BY_ROWS)):
+        return 0
     _write(w, names, outer, count, parts)
     return len(parts)
 
 
-def _items_of(steps: Sequence[NamedStep]) -> tuple[int, ...] | None:
+def _items_of(steps: Sequence[NamedStep], lanes: int) -> tuple[int, ...] | None:
     """The axes that count the items: all but the last two of a product, or but one of rows."""
     for step in steps[:AHEAD]:
         out = step.outputs[0]
@@ -128,7 +124,10 @@ def _items_of(steps: Sequence[NamedStep]) -> tuple[int, ...] | None:
         if step.name == "matmul":
             return out.shape[:-2] if out.ndim > 2 else None
         if step.name in BY_ROWS:
-            return out.shape[:-1] if step.attrs.get("axis", -1) % out.ndim == out.ndim - 1 else None
+            size = out.shape[-1]
+            along = step.attrs.get("axis", -1) % out.ndim == out.ndim - 1
+            # Rows that leave registers half empty are better taken many at a time, step by step.
+            return out.shape[:-1] if along and size // lanes >= 8 * (size % lanes) else None
         if step.name not in PARTS and step.name not in RULES:
             return None
     return None
@@ -427,6 +426,11 @@ def _elementwise(
     shape = out.shape[axes:]
     arrays = (out, *(_of_items(x, outer, shape) for x in inputs))
     plan = nest(shape, [v[(0,) * axes] for v in arrays])
+    if len(shape) > 1 and nest(out.shape, arrays).sizes[-1] > plan.sizes[-1]:
+        # A pass over all items has longer lines: those of small matrices fill too few registers.
+        registers, rest = divmod(plan.sizes[-1], w.lanes)
+        if registers < max(4, rest):
+            return None
     lanes = w.lanes if in_vectors(plan, 1) else 1
 
     def value(f: Function, loaded: list[Val]) -> Val:

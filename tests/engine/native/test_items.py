@@ -108,6 +108,22 @@ def test_heads_are_multiplied_natively_wherever_the_result_belongs(verify, axes)
     verify(make, (7, 3, 5, 4))
 
 
+@pytest.mark.parametrize(("size", "joined"), [(2, False), (16, True)])
+def test_small_matrices_are_gone_on_with_many_at_a_time(agree, size, joined):
+    """Element by element, what followed 8,192 products of 2 x 2 took five times as long."""
+
+    def build():
+        b = PlanBuilder()
+        x = b.call("multiply", b.input("x", ("N", size, size)), b.parameter("w", (1,), "ones"))
+        y = b.call("tanh", b.call("matmul", x, x, False, True))
+        b.loss("loss", b.call("mean", b.call("multiply", y, y)))
+        return b.build(seed=0)
+
+    batch = {"x": np.random.default_rng(0).normal(size=(40, size, size)).astype("f")}
+    found = names_of(agree(build, batch))
+    assert any("matmul+tanh" in name for name in found) == joined, found
+
+
 def test_few_items_are_not_joined(agree):
     """One head of one sample would keep all but one thread waiting."""
 
