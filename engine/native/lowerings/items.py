@@ -124,13 +124,21 @@ def _items_of(steps: Sequence[NamedStep], lanes: int) -> tuple[int, ...] | None:
         if step.name == "matmul":
             return out.shape[:-2] if out.ndim > 2 else None
         if step.name in BY_ROWS:
-            size = out.shape[-1]
             along = step.attrs.get("axis", -1) % out.ndim == out.ndim - 1
-            # Rows that leave registers half empty are better taken many at a time, step by step.
-            return out.shape[:-1] if along and size // lanes >= 8 * (size % lanes) else None
+            return out.shape[:-1] if along and _fills(out.shape[-1], lanes, 8) else None
         if step.name not in PARTS and step.name not in RULES:
             return None
     return None
+
+
+def _fills(size: int, lanes: int, share: int) -> bool:
+    """True if a line takes some registers, and ``share`` of them for each element left over.
+
+    Shorter lines are better taken many at a time, step by step: what a line costs anyway, and what
+    is done element by element at its end, is more than the barriers and the caches are worth.
+    """
+    registers, rest = divmod(size, lanes)
+    return registers >= max(4, share * rest)
 
 
 def _write(
@@ -426,11 +434,10 @@ def _elementwise(
     shape = out.shape[axes:]
     arrays = (out, *(_of_items(x, outer, shape) for x in inputs))
     plan = nest(shape, [v[(0,) * axes] for v in arrays])
-    if len(shape) > 1 and nest(out.shape, arrays).sizes[-1] > plan.sizes[-1]:
-        # A pass over all items has longer lines: those of small matrices fill too few registers.
-        registers, rest = divmod(plan.sizes[-1], w.lanes)
-        if registers < max(4, rest):
-            return None
+    # A pass over all items may have longer lines than one over the rows of each.
+    shorter = len(shape) > 1 and plan.sizes[-1] < nest(out.shape, arrays).sizes[-1]
+    if shorter and not _fills(plan.sizes[-1], w.lanes, 1):
+        return None
     lanes = w.lanes if in_vectors(plan, 1) else 1
 
     def value(f: Function, loaded: list[Val]) -> Val:
