@@ -91,48 +91,42 @@ class AvgPool3d(_AvgPool):
     num_axes = 3
 
 
-class AdaptiveAvgPool2d(Module):
-    """(N, C, H, W) averaged to a given height and width."""
+class _AdaptivePool(Module):
+    """As many windows as the result has places, spread evenly."""
+
+    pool: ClassVar[str]
+    """Which operation."""
 
     def __init__(self, output_size: Sizes) -> None:
         super().__init__()
         self.output_size = output_size
 
     def forward(self, x: Any) -> Any:
-        return ops.adaptive_average_pool2d(x, self.output_size)
+        return getattr(ops, self.pool)(x, self.output_size)
 
 
-class AdaptiveAvgPool1d(Module):
+class AdaptiveAvgPool1d(_AdaptivePool):
     """(N, C, L) averaged to a given length."""
 
-    def __init__(self, output_size: int) -> None:
-        super().__init__()
-        self.output_size = output_size
-
-    def forward(self, x: Any) -> Any:
-        return ops.adaptive_average_pool1d(x, self.output_size)
+    pool = "adaptive_average_pool1d"
 
 
-class AdaptiveMaxPool1d(Module):
+class AdaptiveAvgPool2d(_AdaptivePool):
+    """(N, C, H, W) averaged to a given height and width."""
+
+    pool = "adaptive_average_pool2d"
+
+
+class AdaptiveMaxPool1d(_AdaptivePool):
     """Greatest elements of (N, C, L), as many as the given length."""
 
-    def __init__(self, output_size: int) -> None:
-        super().__init__()
-        self.output_size = output_size
-
-    def forward(self, x: Any) -> Any:
-        return ops.adaptive_max_pool1d(x, self.output_size)
+    pool = "adaptive_max_pool1d"
 
 
-class AdaptiveMaxPool2d(Module):
+class AdaptiveMaxPool2d(_AdaptivePool):
     """Greatest elements of (N, C, H, W), as many as the given height and width."""
 
-    def __init__(self, output_size: Sizes) -> None:
-        super().__init__()
-        self.output_size = output_size
-
-    def forward(self, x: Any) -> Any:
-        return ops.adaptive_max_pool2d(x, self.output_size)
+    pool = "adaptive_max_pool2d"
 
 
 class Upsample(Module):
