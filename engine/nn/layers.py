@@ -338,6 +338,11 @@ class MultiheadAttention(Module):
 
     def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0) -> None:
         super().__init__()
+        if num_heads < 1 or embed_dim % num_heads:
+            raise EngineError(
+                f"MultiheadAttention found embed_dim={embed_dim} and num_heads={num_heads}; "
+                "expected a width that the heads divide."
+            )
         self.in_proj_weight = new_parameter("glorot_uniform", 3 * embed_dim, embed_dim)
         self.in_proj_bias = new_parameter("zeros", 3 * embed_dim)
         self.out_proj = Linear(embed_dim, embed_dim)

@@ -107,7 +107,7 @@ def multi_head_attention(
         )
     if mask is not None and mask.ndim > 4:
         raise ShapeError(f"attention found mask {mask.shape}; expected at most (N, heads, T, S).")
-    if in_weight.shape != (3 * width, width) or width % num_heads:
+    if in_weight.shape != (3 * width, width) or num_heads < 1 or width % num_heads:
         raise ShapeError(
             f"attention found width {width}, {num_heads} heads and projections {in_weight.shape}; "
             f"expected ({3 * width}, {width}), and a width that the heads divide."

@@ -5,7 +5,7 @@ import pytest
 
 import engine
 from engine import ops
-from engine.errors import DTypeError, ShapeError
+from engine.errors import DTypeError, EngineError, ShapeError
 from engine.testing import check_gradients
 
 MASK = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, False]])
@@ -125,3 +125,13 @@ def test_wrong_operands_are_refused(rng):
         ops.scaled_dot_product_attention(x, engine.tensor(np.ones((1, 3, 5))), x)
     with pytest.raises(DTypeError, match="expected bool"):
         ops.scaled_dot_product_attention(x, x, x, engine.tensor(np.ones((3, 3))))
+
+
+@pytest.mark.parametrize("heads", [0, -2, 3])
+def test_heads_that_do_not_divide_the_width_are_refused(heads):
+    with pytest.raises(EngineError, match=f"embed_dim=8 and num_heads={heads}; expected a width"):
+        engine.nn.MultiheadAttention(8, heads)
+    x = engine.zeros(1, 2, 8)
+    weights = (engine.zeros(24, 8), None, engine.zeros(8, 8), None)
+    with pytest.raises(EngineError, match=f"width 8, {heads} heads"):
+        ops.multi_head_attention(x, x, x, *weights, num_heads=heads)
